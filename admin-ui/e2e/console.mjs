@@ -254,6 +254,51 @@ const scenarios = {
     }
   },
 
+  // What people come for, counted in clicks from the page that they are shown first.
+  async tasks(browser) {
+    const [vm] = demo.vms;
+    await call('vm_exec_set', { vm_id: vm.id, enabled: true, confirmation: `ENABLE MCP EXEC ${vm.id}` });
+    await call('vm_exec', { vm_id: vm.id, command: 'echo marsupial; exit 3' });
+    await call('vm_power', { vm_id: vm.id, action: 'reboot' });
+    let clicks = 0;
+    const press = async (target, options) => { clicks += 1; await target.click(options); };
+    const page = await open(browser, {});
+    await signIn(page, demo.customer);
+    await press(page.getByRole('table').getByRole('link', { name: vm.label, exact: true }).first());
+    const days = page.getByRole('navigation', { name: 'History of' });
+    const today = await days.getByRole('link', { name: 'Today' }).getAttribute('href');
+    await press(days.getByRole('link', { name: 'Yesterday' }));
+    const asked = new URL(page.url()).searchParams;
+    seen.said.push(`clicks ${clicks}`, String(asked.get('vm') === vm.id && new Date(asked.get('to')) - new Date(asked.get('from')) === 86400000));
+    await page.goto(base + today);
+    await page.getByText('→ exit 3').waitFor();
+    seen.said.push(await page.locator('code.command').first().innerText());
+    await judge(page, 'a day of a VM');
+    await measure(page, 'a day of a VM');
+    await page.setViewportSize({ width: 1440, height: 900 });
+    // Anywhere in the row leads to the call.
+    await page.locator('table.calls tbody tr', { hasText: 'marsupial' }).locator('td.outcome').click({ force: true });
+    await page.waitForURL(/console\/calls/);
+    seen.said.push((await page.locator('.terminal .chip').innerText()).split(' · ')[0]);
+    await judge(page, 'a command');
+    await measure(page, 'a command');
+    await page.context().close();
+
+    const staff = await open(browser, {});
+    await signIn(staff, demo.staff);
+    await staff.goto(`${base}/console/reason?next=/console/`);
+    await staff.getByLabel('Reason').fill('a drill');
+    await staff.getByRole('button', { name: 'Go on' }).click();
+    clicks = 0;
+    await press(staff.getByRole('link', { name: 'Search', exact: true }));
+    await press(staff.locator('td.of a').first(), { position: { x: 4, y: 4 } });
+    await press(staff.getByRole('link', { name: 'Refused destructive calls' }));
+    await staff.locator('table.found').waitFor();
+    seen.said.push(`clicks ${clicks}`, await staff.locator('td.tool code').first().innerText());
+    seen.said.push(String(await staff.locator('td.outcome .chip:not(.refused)').count()));
+    await staff.context().close();
+  },
+
   async tail(browser) {
     for (const colorScheme of ['light', 'dark']) {
       const page = await open(browser, { colorScheme });

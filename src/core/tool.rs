@@ -135,6 +135,8 @@ pub struct ToolSpec {
     pub reaches: ProviderAccess,
     /// What it leaves outside, of one that changes something there.
     pub effect: Option<EffectKind>,
+    /// What a call of it does, as a list says it: words, with public arguments in braces. Nothing, if its arguments say that.
+    pub act: Option<&'static str>,
 }
 
 impl ToolSpec {
@@ -158,6 +160,7 @@ impl ToolSpec {
             also_about: &[],
             reaches: ProviderAccess::Resources,
             effect: None,
+            act: None,
         }
     }
 

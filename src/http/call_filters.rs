@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::noun::vm::VM;
+use crate::core::principal::{Principal, Side};
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
 use crate::tools::Catalogue;
@@ -76,6 +77,11 @@ impl CallFilters {
         self.clone().search(now, catalogue)?;
         let fields = Self { q: None, ..self.clone() }.search(now, catalogue)?.to_string();
         Ok([typed, fields].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Whether who asks this may read the commands of what is found: staff once they have said why.
+    pub fn reads_commands(&self, who: &Principal) -> bool {
+        who.side == Side::Customer || self.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty())
     }
 
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.

@@ -65,6 +65,8 @@ pub struct FullText {
     pub intent: &'static str,
     /// What is between words that must all be there, and what follows a word that only begins like this, in quotes of `quote`.
     pub and: &'static str,
+    /// What is between words of which one is enough.
+    pub or: &'static str,
     /// See `and`.
     pub prefix: &'static str,
     /// See `and`.
@@ -87,6 +89,7 @@ pub static SQLITE: Dialect = Dialect {
         matches: "call_words match ?",
         intent: "call_words.rowid",
         and: " AND ",
+        or: " OR ",
         prefix: "*",
         quote: '"',
         clear: "insert into call_words (call_words) values ('delete-all')",
@@ -111,6 +114,7 @@ pub static POSTGRES: Dialect = Dialect {
         matches: "found_by @@ (?)::text::tsquery",
         intent: "intent",
         and: " & ",
+        or: " | ",
         prefix: ":*",
         quote: '\'',
         clear: "",

@@ -76,5 +76,6 @@ mod transaction_reads;
 pub mod users;
 pub mod vault;
 mod want;
+mod word_digests;
 mod write_error;
 pub mod writer;

@@ -3,6 +3,7 @@
 //! INVARIANT: what is opened for a reader is of a call that the reader may see, as the leaves say whose it is, and lies under a
 //! key of that account. What a row beside the log says of it opens nothing (P9).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -33,6 +34,15 @@ pub enum ReadError {
     /// A part is not JSON.
     #[error("reading a payload")]
     Json(#[from] serde_json::Error),
+}
+
+/// What a call was asked with, and what it ended with, as far as that can be opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SaidInCall {
+    /// The part of its intent: `args` and `text`.
+    pub arguments: Option<Value>,
+    /// Its result.
+    pub result: Option<Value>,
 }
 
 /// Reads events and opens their parts.
@@ -121,6 +131,35 @@ impl Reader {
             Err(VaultError::Erased(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What calls were asked with and what they ended with, for a reader; of those that the reader may not see nothing. A part that
+    /// cannot be opened is left out: a list is shown without it.
+    pub async fn said_in(&self, calls: &[CallId], visibility: &Visibility) -> Result<HashMap<CallId, SaidInCall>, ReadError> {
+        let mut own: HashMap<CallId, Vec<Event>> = HashMap::new();
+        for event in self.of_calls(calls).await? {
+            if let Some(call) = event.kind.call().cloned() {
+                own.entry(call).or_default().push(event);
+            }
+        }
+        let mut said = HashMap::new();
+        for (call, events) in own {
+            let chain = Chain::of(&call, &events).ok().flatten();
+            let Some(chain) = chain.filter(|one| visibility.call(&one.asked.account, one.asked.credential.as_str())) else {
+                continue;
+            };
+            let account = &chain.asked.account;
+            let arguments = self.listed(&events, Some(chain.intent), "arguments", account).await;
+            let result = self.listed(&events, chain.end, "result", account).await;
+            said.insert(call, SaidInCall { arguments, result });
+        }
+        Ok(said)
+    }
+
+    async fn listed(&self, events: &[Event], at: Option<Position>, name: &str, account: &AccountId) -> Option<Value> {
+        let event = events.iter().find(|event| Some(event.position) == at)?;
+        let opened = self.open(event, name, Some(account)).await;
+        opened.inspect_err(|error| tracing::warn!(%error, position = event.position.0, "a part is not listed")).ok()?
     }
 
     /// The result that a call ended with, for a reader.

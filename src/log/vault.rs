@@ -363,7 +363,7 @@ fn seal_aad(call: &CallId) -> Vec<u8> {
     format!("{call}|sealed|1").into_bytes()
 }
 
-fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+pub(super) fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(bytes);
     mac.finalize().into_bytes().into()

@@ -119,7 +119,7 @@ async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
         }
     }
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
-    let query = ActivityQuery { visibility: execution.visibility(), search, limit, cursor, as_of: None };
+    let query = ActivityQuery { visibility: execution.visibility(), search, commands: true, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;
     let items = page.items.into_iter().map(to_listed).collect();
     Ok(Output { items, next_cursor: page.next_cursor, as_of: page.as_of })

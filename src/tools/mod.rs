@@ -9,6 +9,7 @@ mod approval;
 mod catalogue;
 mod clock;
 mod command;
+mod command_text;
 pub mod declare;
 mod exec;
 mod execution;
@@ -36,6 +37,7 @@ pub mod under_way;
 mod vm;
 
 pub use catalogue::Catalogue;
+pub use command_text::command_of;
 pub use declare::Arguments;
 pub use execution::{Calls, Execution, Progress};
 pub use instant::Instant;

@@ -86,6 +86,8 @@ pub struct ActivityQuery {
     pub visibility: Visibility,
     /// Which of them are looked for.
     pub search: Search,
+    /// Words are looked for in commands too: for who may read these, so for staff who have said why.
+    pub commands: bool,
     /// At most so many, 1 … 200.
     pub limit: u32,
     /// Where the page before ended.
@@ -164,6 +166,10 @@ pub struct AdministrationQuery {
     pub user: Option<String>,
     /// Only what is about this switch, key, VM or node.
     pub subject: Option<String>,
+    /// Only what happened at or after this.
+    pub from: Option<Micros>,
+    /// Only what happened before this.
+    pub to: Option<Micros>,
     /// Only what came before this position.
     pub before: Option<Position>,
     /// Staff's reads of the log are shown up to here only.

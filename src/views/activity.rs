@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::call::{COLUMNS, Call};
 use super::filter::select;
+use super::hidden::HiddenWords;
 use super::page::Cursor;
 use super::query_slots::QuerySlots;
 use super::{ViewError, Views};
@@ -76,6 +77,12 @@ impl Calls {
         Ok(self.views.database.query_within(sql, args, self.budget).await?)
     }
 
+    /// The words of a search as commands are found by them now.
+    pub(super) async fn hidden_words(&self, query: &ActivityQuery) -> Result<HiddenWords, ViewError> {
+        let newest = self.views.reader.store.head().await?.at;
+        self.views.hidden_words(query, newest).await
+    }
+
     /// The views beneath.
     #[must_use]
     pub fn views(&self) -> &Arc<Views> {
@@ -108,7 +115,8 @@ impl Calls {
             Ok(from) => from,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (sql, args) = select(query, from, query.limit + 1, self.views.database.dialect());
+        let hidden = self.hidden_words(query).await?;
+        let (sql, args) = select((query, &hidden), from, query.limit + 1, self.views.database.dialect());
         let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let calls: Vec<Call> = rows.iter().take(size).map(Call::read).collect::<Result<_, _>>()?;

@@ -205,6 +205,9 @@ fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
         if let Some(shown_until) = query.reads_until {
             conditions.push(("(type != 'log_read' or at <= ?)".to_owned(), vec![shown_until.0.into()]));
         }
+        for (bound, at) in [("(at >= ?) is true", query.from), ("(at < ?) is true", query.to)] {
+            conditions.extend(at.map(|at| (bound.to_owned(), vec![at.0.into()])));
+        }
         let fields = [("account", &query.about), ("type", &query.kind), ("person", &query.user), ("subject", &query.subject)];
         for (column, value) in fields {
             if let Some(value) = value {

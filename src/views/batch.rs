@@ -13,16 +13,23 @@ use super::status::hash;
 use super::{ViewError, administration, call, label};
 use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::Position;
+use crate::core::search::words::indexed;
 use crate::log::dialect::Dialect;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::sql::Transaction;
 use crate::log::store::PayloadRow;
 use crate::log::vault::VaultError;
+use crate::tools::command_of;
+
+/// Words of a command that it is found by.
+const WORDS: usize = 200;
 
 /// Events with their payloads, read but not yet written.
 pub(super) struct Batch {
     events: Vec<Event>,
     parts: HashMap<(Position, &'static str), Value>,
+    /// By what the words of its commands are found, by the position of the intent.
+    hidden: HashMap<Position, Vec<String>>,
     /// The hash of the last one's leaf.
     leaf: String,
 }
@@ -37,15 +44,18 @@ impl Batch {
         let rows = reader.store.payloads(first.position, last.position).await?;
         let rows: HashMap<(Position, String), PayloadRow> =
             rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
-        let mut parts = HashMap::new();
+        let (mut parts, mut hidden) = (HashMap::new(), HashMap::new());
         for event in &events {
             for name in shown_parts(&event.kind) {
                 if let Some(value) = open(reader, event, name, &rows).await? {
+                    if let Some(row) = rows.get(&(event.position, (*name).to_owned())) {
+                        hidden.extend(of_command(reader, event, &value, &row.key).await?.map(|words| (event.position, words)));
+                    }
                     parts.insert((event.position, *name), value);
                 }
             }
         }
-        Ok(Some(Self { events, parts, leaf }))
+        Ok(Some(Self { events, parts, hidden, leaf }))
     }
 
     /// Where the views stand after it.
@@ -108,7 +118,12 @@ impl Batch {
 
     fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {
         let said = |part: &'static str, field: &str| Some(plain(self.parts.get(&(event.position, part))?[field].as_str()?));
-        Spoken { text: said("arguments", "text").unwrap_or_default(), ip: said("subject", "ip"), label: label_of(intent, labels) }
+        Spoken {
+            text: said("arguments", "text").unwrap_or_default(),
+            ip: said("subject", "ip"),
+            label: label_of(intent, labels),
+            hidden: self.hidden.get(&event.position).cloned().unwrap_or_default(),
+        }
     }
 
     /// The labels that the batch gives to VMs.
@@ -175,6 +190,15 @@ async fn open(
         Err(error @ (VaultError::Sql(_) | VaultError::Taken)) => Err(error.into()),
         Err(VaultError::Sealed | VaultError::Erased(_)) => Ok(None),
     }
+}
+
+/// By what the words of a command are found, if this is where one was written down.
+async fn of_command(reader: &Reader, event: &Event, part: &Value, key: &str) -> Result<Option<Vec<String>>, ViewError> {
+    let EventKind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
+    let Some(command) = command_of(&intent.tool, &part["args"]) else { return Ok(None) };
+    let words: BTreeSet<String> = indexed(command).take(WORDS).collect();
+    let words: Vec<String> = words.into_iter().collect();
+    Ok(Some(reader.vault.word_digests(key, &intent.account, &words).await?))
 }
 
 /// PostgreSQL takes no NUL in a text.

@@ -5,6 +5,7 @@
 //! has no such index is `is true`, which none can be used for. What holds without an account is for whoever sees everything.
 
 use super::call::{COLUMNS, meaning};
+use super::hidden::HiddenWords;
 use super::page::Cursor;
 use crate::core::call::Status;
 use crate::core::id::AccountId;
@@ -49,16 +50,32 @@ impl Filter {
 }
 
 /// The statement for at most `limit` calls, newest first.
-pub(super) fn select(query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
-    statement(COLUMNS, query, from, limit, dialect)
+pub(super) fn select(
+    (query, hidden): (&ActivityQuery, &HiddenWords),
+    from: Cursor,
+    limit: u32,
+    dialect: &Dialect,
+) -> (String, Vec<Value>) {
+    statement(COLUMNS, (query, hidden), from, limit, dialect)
 }
 
 /// The same for when they were asked for and how they stood, which is read faster than whole calls.
-pub(super) fn select_standing(query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
-    statement(&format!("at, {STATUS}"), query, from, limit, dialect)
+pub(super) fn select_standing(
+    (query, hidden): (&ActivityQuery, &HiddenWords),
+    from: Cursor,
+    limit: u32,
+    dialect: &Dialect,
+) -> (String, Vec<Value>) {
+    statement(&format!("at, {STATUS}"), (query, hidden), from, limit, dialect)
 }
 
-fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
+fn statement(
+    columns: &str,
+    (query, hidden): (&ActivityQuery, &HiddenWords),
+    from: Cursor,
+    limit: u32,
+    dialect: &Dialect,
+) -> (String, Vec<Value>) {
     let (search, full_text) = (&query.search, &dialect.full_text);
     let owner = query.visibility.account().map(AccountId::as_str).or_else(|| search.value(Field::Account));
     let wanted: Vec<&Word> = search.words.iter().filter(|word| !word.without).collect();
@@ -78,12 +95,16 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
     let before = from.before.0.min(from.as_of.0.saturating_add(1));
     filter.and(&place.is_before("?"), place.bound(before));
     if !wanted.is_empty() {
-        filter.and(full_text.matches, expression(&wanted, owner, full_text));
+        filter.and(full_text.matches, expression(&wanted, hidden, owner, full_text));
     }
     for word in search.words.iter().filter(|word| word.without) {
         let end = if word.prefix { "" } else { " " };
-        let parts = looked_for(&word.text).into_iter();
-        let there = parts.map(|part| format!("' ' || call.words || ' ' like {}", filter.bind(format!("% {part}{end}%"))));
+        let mut has = |pattern: String| format!("' ' || call.words || ' ' like {}", filter.bind(pattern));
+        let there = looked_for(&word.text).into_iter().map(|part| {
+            let digests = hidden.of(&part).iter().map(|digest| format!("% {digest} %"));
+            let any: Vec<String> = std::iter::once(format!("% {part}{end}%")).chain(digests).map(&mut has).collect();
+            format!("({})", any.join(" or "))
+        });
         let there: Vec<String> = there.collect();
         filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
@@ -151,14 +172,18 @@ fn see(filter: &mut Filter, visibility: &Visibility, owner: Option<&str>, dialec
 }
 
 /// The words as the database reads them. They are letters and digits, so nothing in them is a sign.
-fn expression(words: &[&Word], owner: Option<&str>, full_text: &FullText) -> String {
-    let FullText { and, prefix, quote, .. } = full_text;
+fn expression(words: &[&Word], hidden: &HiddenWords, owner: Option<&str>, full_text: &FullText) -> String {
+    let FullText { and, or, prefix, quote, .. } = full_text;
     let whose = owner.map_or_else(String::new, |owner| format!("{owner}{OF}"));
-    let one = |part: String, is_prefix: bool| format!("{quote}{whose}{part}{quote}{}", if is_prefix { prefix } else { "" });
+    let one = &|part: String, is_prefix: bool| format!("{quote}{whose}{part}{quote}{}", if is_prefix { prefix } else { "" });
     let all = words.iter().flat_map(|word| {
         // A part of a run is found wherever it is, so it has no end that could be left open.
         let is_prefix = word.prefix && !is_run(&word.text);
-        looked_for(&word.text).into_iter().map(move |part| one(part, is_prefix))
+        looked_for(&word.text).into_iter().map(move |part| {
+            let digests = hidden.of(&part).iter().map(|digest| one(digest.clone(), false));
+            let any: Vec<String> = std::iter::once(one(part.clone(), is_prefix)).chain(digests).collect();
+            if any.len() == 1 { any.concat() } else { format!("({})", any.join(or)) }
+        })
     });
     all.collect::<Vec<_>>().join(and)
 }

@@ -21,7 +21,8 @@ impl Calls {
     pub(super) async fn count(&self, query: &ActivityQuery, buckets: u32) -> Result<Histogram, ViewError> {
         let reached = self.views().reach().await?;
         let from = Cursor { as_of: reached.position, before: reached.position.next() };
-        let (sql, args) = select_standing(query, from, COUNTED + 1, self.views().database.dialect());
+        let hidden = self.hidden_words(query).await?;
+        let (sql, args) = select_standing((query, &hidden), from, COUNTED + 1, self.views().database.dialect());
         let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let counted = usize::try_from(COUNTED).unwrap_or(usize::MAX);
         let calls: Vec<(Micros, Status)> = rows.iter().take(counted).map(standing).collect::<Result<_, _>>()?;

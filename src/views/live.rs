@@ -7,6 +7,7 @@ use super::ViewError;
 use super::activity::Calls;
 use super::call::Call;
 use super::filter::select;
+use super::hidden::HiddenWords;
 use super::page::Cursor;
 use crate::core::event::EventKind;
 use crate::core::id::{CallId, Position};
@@ -21,22 +22,28 @@ impl Calls {
         let reached = self.views().reach().await?;
         let events = self.views().reader.events(after, TOGETHER).await?;
         let is_behind = events.len() >= usize::try_from(TOGETHER).unwrap_or(usize::MAX);
+        let hidden = self.hidden_words(query).await?;
         let (mut items, mut position) = (Vec::new(), after);
         for event in events.iter().take_while(|event| event.position <= reached.position) {
             position = event.position;
             if let Some(call) = event.kind.call().filter(|_| is_live(&event.kind)) {
-                items.extend(self.at(query, call, position).await?);
+                items.extend(self.at((query, &hidden), call, position).await?);
             }
         }
         Ok(Changes { items, position, is_behind })
     }
 
     /// The call as it stood then, if the search found it then.
-    async fn at(&self, query: &ActivityQuery, call: &CallId, position: Position) -> Result<Option<Change>, ViewError> {
+    async fn at(
+        &self,
+        (query, hidden): (&ActivityQuery, &HiddenWords),
+        call: &CallId,
+        position: Position,
+    ) -> Result<Option<Change>, ViewError> {
         let mut query = query.clone();
         query.search.terms.push(Term { field: Field::Call, values: vec![call.to_string()], without: false });
         let then = Cursor { as_of: position, before: position.next() };
-        let (sql, args) = select(&query, then, 1, self.views().database.dialect());
+        let (sql, args) = select((&query, hidden), then, 1, self.views().database.dialect());
         let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let found = rows.first().map(Call::read).transpose()?.into_iter().collect();
         let Some(call) = self.views().held(found).await?.pop() else { return Ok(None) };

@@ -15,6 +15,7 @@ pub mod call;
 pub mod check;
 mod event_owner;
 mod filter;
+mod hidden;
 mod histogram;
 pub mod label;
 mod live;

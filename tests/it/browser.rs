@@ -96,9 +96,18 @@ async fn browser_times_are_local_a_part_of_the_time_is_drawn_and_the_tail_waits_
 }
 
 #[tokio::test]
+async fn browser_what_an_agent_did_yesterday_and_what_was_refused_is_three_clicks_away() {
+    let seen = browse("tasks").await;
+    assert_eq!(seen.said, ["clicks 2", "true", "echo marsupial; exit 3", "exit 3", "clicks 3", "vm_power", "0"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
 async fn browser_staff_without_a_script_search_by_fields() {
     let seen = browse("staff_without_a_script").await;
-    assert_eq!(seen.said, ["last:24h tool:vm_get", "vm_get", "true", "1"]);
+    assert_eq!(seen.said, ["-via:console last:24h tool:vm_get", "vm_get", "true", "1"]);
 }
 
 #[tokio::test]

@@ -262,12 +262,7 @@ pub enum EventKind {
     },
     /// A person of the staff has seen that a switch was engaged or released on the data itself (`alarm`, the position of that
     /// event).
-    AlarmAcknowledged {
-        switch: SwitchId,
-        alarm: Position,
-        by: UserId,
-        credential: CredentialId,
-    },
+    AlarmAcknowledged { switch: SwitchId, alarm: Position, by: UserId, credential: CredentialId },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -21,11 +21,12 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let noted = json!(asked);
+    let commands = asked.reads_commands(&caller.principal);
     let search =
         asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, limit: 1, ..ActivityQuery::default() };
+    let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };
     Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)
 }

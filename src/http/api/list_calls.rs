@@ -17,6 +17,7 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<ActivityPage, Problem> {
     let noted = json!(asked);
+    let commands = asked.reads_commands(&caller.principal);
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
     let search =
         asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
@@ -24,6 +25,6 @@ async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: C
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, limit, cursor, as_of: None };
+    let query = ActivityQuery { visibility, search, commands, limit, cursor, as_of: None };
     Ok(http.gateway.control().ports.activity.list(query).await?)
 }

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::code::Code;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
+use crate::core::time::Micros;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::{PAGE, fits, page_size};
@@ -31,6 +33,10 @@ pub struct EventFilters {
     pub user: Option<String>,
     /// Only what is about this switch, key, VM or node.
     pub subject: Option<String>,
+    /// Happened at or after this. RFC 3339, or a date.
+    pub from: Option<String>,
+    /// Happened before this. RFC 3339, or a date.
+    pub to: Option<String>,
     /// Why the staff asks. Written down with the reading, and of no effect.
     pub reason: Option<String>,
     /// At most so many.
@@ -57,7 +63,16 @@ impl EventFilters {
                 is("type", &self.r#type, |text| AdministrationQuery::TYPES.contains(&text), "this is not a type of event")
             })
             .or_else(|| is("subject", &self.subject, fits, "from 1 to 256 bytes, without NUL"));
-        unfit.or_else(|| page_size(self.limit).err())
+        unfit.or_else(|| self.bounds().err()).or_else(|| page_size(self.limit).err())
+    }
+
+    /// From when on, and up to when.
+    fn bounds(&self) -> Result<(Option<Micros>, Option<Micros>), String> {
+        let read = |name: &str, text: &Option<String>| {
+            text.as_ref().map(|text| Micros::read(text).map_err(|error| format!("{name}: {error}."))).transpose()
+        };
+        let (from, to) = (read("from", &self.from)?, read("to", &self.to)?);
+        if from.zip(to).is_some_and(|(from, to)| to < from) { Err("to: it is before from.".into()) } else { Ok((from, to)) }
     }
 }
 
@@ -87,7 +102,10 @@ impl Http {
         let visibility = Visibility::of(who, &state);
         let now = state.in_log(ports.clock.now());
         let reads_until = state.reads_disclosed_until(now).filter(|_| !visibility.is_everything());
+        let (from, to) = asked.bounds().map_err(|why| Refusal::new(Code::ValidationFailed, why))?;
         let query = AdministrationQuery {
+            from,
+            to,
             concerns: visibility.concerns(&state),
             state: Arc::clone(&state),
             visibility: visibility.clone(),

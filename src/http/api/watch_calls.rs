@@ -31,6 +31,7 @@ pub fn endpoint() -> Endpoint {
 async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Result<Response, Problem> {
     let ReadRequest { caller, headers, .. } = asking;
     let noted = json!(asked);
+    let commands = asked.reads_commands(&caller.principal);
     let search =
         asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
@@ -42,7 +43,7 @@ async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Resu
         http.gateway.check_reader(&caller.principal, "calls/live", whose, noted).await?;
     }
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, limit: 1, ..ActivityQuery::default() };
+    let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None, &watched).await?;
     let side = caller.principal.side;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);

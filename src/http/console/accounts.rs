@@ -13,12 +13,14 @@ use super::limits::{Used, used_by};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::search::line::Line;
 use crate::core::id::AccountId;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
+use crate::core::tool::{Class, Risk, ToolSpec};
 use crate::http::api::list_events::EventFilters;
-use crate::tools::ActivityQuery;
+use crate::tools::{ActivityQuery, specs};
 
 /// Calls, and events, that are shown.
 const MAX_LISTED: u32 = 10;
@@ -36,7 +38,9 @@ struct Page {
     switches: Vec<Engaged>,
     limits: Vec<Used>,
     calls: Vec<Row>,
-    events: Vec<super::events::Row>,
+    /// The search for what was refused of what interrupts or destroys.
+    refused: String,
+    events: Vec<super::event_rows::Row>,
     may_revoke: bool,
     may_stop: bool,
 }
@@ -47,6 +51,14 @@ struct Person {
     email: String,
     role: &'static str,
     credential: Option<String>,
+}
+
+/// The search for what an account was refused of what interrupts service or destroys data.
+fn refused(account: &AccountId) -> String {
+    let grave = |facts: &&&ToolSpec| matches!(facts.risk, Risk::R3 | Risk::R3p | Risk::R4) || facts.class == Class::Destroy;
+    let tools: Vec<&str> = specs().iter().filter(grave).map(|facts| facts.name).collect();
+    let line = Line::of(&format!("account:{account} outcome:refused tool:{} last:7d", tools.join(",")));
+    line.href()
 }
 
 /// The page.
@@ -90,7 +102,8 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
         switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),
         limits: used_by(&request, &id, &state, now).await?,
         calls: rows(&calls.items, &request).await,
-        events: super::events::rows(&events.items, &request).await?,
+        refused: refused(&id),
+        events: super::event_rows::rows(&events.items, &request).await?,
         may_revoke: request.role().administers(),
         may_stop: request.may(Scope::StaffSwitch),
         id: id.to_string(),

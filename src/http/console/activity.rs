@@ -7,10 +7,13 @@ use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
+use super::act::{Act, acts};
 use super::address::encoded;
+use super::callers::{Callers, narrowed, usual};
 use super::format::{Chip, DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
+use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -38,8 +41,8 @@ pub struct Row {
     pub tool: String,
     /// The VM it is about.
     pub vm: Option<Choice>,
-    /// What is public of its arguments.
-    pub text: String,
+    /// What it does.
+    pub act: Act,
     /// The key's name.
     pub by: String,
     /// How it came in.
@@ -58,6 +61,16 @@ pub struct Choice {
     pub is_chosen: bool,
 }
 
+/// A list that one press leads to.
+pub struct Chosen {
+    /// Where it is.
+    pub href: String,
+    /// What it says.
+    pub text: &'static str,
+    /// It is what is shown.
+    pub is_chosen: bool,
+}
+
 #[derive(Template)]
 #[template(path = "activity.html")]
 struct Activity {
@@ -67,6 +80,11 @@ struct Activity {
     outcomes: Vec<Choice>,
     vms: Vec<Choice>,
     keys: Vec<Choice>,
+    callers: Vec<Chosen>,
+    /// Whose calls they are, if that was said.
+    who: Option<&'static str>,
+    periods: Vec<Chosen>,
+    has_times: bool,
     is_narrow: bool,
     has_more_filters: bool,
     rows: Vec<Row>,
@@ -86,8 +104,11 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         return Ok(Redirect::to(&format!("/console/search?{}", written(&pairs))).into_response());
     }
     let asked = read(&pairs);
+    let said = pairs.iter().find(|(name, _)| name == "who").and_then(|(_, value)| Callers::named(value));
+    let callers = said.unwrap_or_else(|| usual(&asked));
+    let narrow = narrowed(&asked, callers);
     let found = match unknown(&pairs) {
-        None => find(&request, &asked).await,
+        None => find(&request, &narrow).await,
         Some(why) => Err(PageError::Refused(Refusal::new(Code::ValidationFailed, why))),
     };
     let (found, trouble) = match found {
@@ -98,7 +119,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
     let now = request.http.gateway.control().ports.clock.now();
-    let export = asked.line(now, &request.http.gateway.control().catalogue).ok();
+    let export = narrow.line(now, &request.http.gateway.control().catalogue).ok();
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
@@ -119,7 +140,19 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         outcomes: OUTCOMES.iter().map(|status| outcome(*status, asked.outcome.as_deref())).collect(),
         vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
         keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
-        is_narrow: !filters.is_empty(),
+        callers: Callers::ALL
+            .map(|one| Chosen { href: with(&filters, &[("who", Some(one.name()))]), text: one.text(), is_chosen: one == callers })
+            .into(),
+        who: said.map(Callers::name),
+        periods: periods(now)
+            .map(|one| {
+                let is_chosen = one.is(asked.from.as_deref(), asked.to.as_deref());
+                let bounds = if is_chosen { (None, None) } else { (Some(one.from.as_str()), one.to.as_deref()) };
+                Chosen { href: with(&filters, &[("from", bounds.0), ("to", bounds.1)]), text: one.text, is_chosen }
+            })
+            .into(),
+        has_times: asked.from.is_some() || asked.to.is_some(),
+        is_narrow: filters.iter().any(|(name, _)| name != "who"),
         has_more_filters: [
             &asked.code,
             &asked.credential,
@@ -129,8 +162,6 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
             &asked.switch,
             &asked.session,
             &asked.ip,
-            &asked.from,
-            &asked.to,
             &asked.account,
         ]
         .iter()
@@ -210,12 +241,20 @@ fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result
 /// What is not the reader's own is not found: absent and not one's own look the same.
 fn limited(request: &SignedInRequest, asked: &CallFilters, search: Search) -> ActivityQuery {
     let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
-    ActivityQuery { visibility: request.visibility(), search, limit, cursor, as_of: None }
+    ActivityQuery { visibility: request.visibility(), search, commands: request.reads_commands(), limit, cursor, as_of: None }
+}
+
+/// The page of these filters with some of them otherwise, or without.
+fn with(filters: &Pairs, changed: &[(&str, Option<&str>)]) -> String {
+    let rest = filters.iter().filter(|(name, _)| changed.iter().all(|(own, _)| own != name)).cloned();
+    let new = changed.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())));
+    format!("/console/activity?{}", written(&rest.chain(new).collect()))
 }
 
 /// A query parameter that is unknown or repeated. It is refused: a list without it would pass for what was asked for.
 fn unknown(pairs: &Pairs) -> Option<String> {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 17] = [
+        "who",
         "account",
         "user",
         "credential",
@@ -281,8 +320,9 @@ fn joined(query: &str, more: &str) -> String {
 pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
     let names = if request.is_staff() { names(items, request).await } else { BTreeMap::new() };
     let people = people(items, request).await;
+    let mut acts = acts(items, request).await;
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
-    let row = |record: &CallRecord| {
+    let mut row = |record: &CallRecord| {
         let vm = record.about(&VM).map(|id| {
             let row = state.vm(id).map(|row| escape_hidden(&row.label));
             Choice { id: id.to_string(), label: row.unwrap_or_else(|| id.to_string()), is_chosen: false }
@@ -295,7 +335,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             code: record.code.clone(),
             tool: tool_name(record),
             vm,
-            text: shortened(record),
+            act: acts.remove(&record.call_id).unwrap_or_default(),
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
             via: record.via.clone(),
             account: names.get(record.account.as_str()).map(|name| Choice {
@@ -305,7 +345,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             }),
         }
     };
-    items.iter().map(row).collect()
+    items.iter().map(&mut row).collect()
 }
 
 /// The tool; of what is none the text is the name that was asked for, if that may be shown.
@@ -315,13 +355,6 @@ fn tool_name(record: &CallRecord) -> String {
         Run::UNKNOWN => "unknown tool".to_owned(),
         tool => escape_hidden(tool),
     }
-}
-
-/// The public arguments without the VM, which has a place of its own.
-fn shortened(record: &CallRecord) -> String {
-    let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
-    let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
-    escape_hidden(rest.trim()).chars().take(120).collect()
 }
 
 /// The people that the console acted for, by their credential's id.

@@ -7,13 +7,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
 use super::activity::{Pairs, Row, rows};
+use super::answer::{Answering, answering};
 use super::format::{escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
 use super::integrity::{IntegrityCheck, check};
 use super::page_error::PageError;
 use super::policy_text::{DecidingPolicies, decided, said};
+use super::refused::{Why, why};
 use super::request::SignedInRequest;
 use super::search::line::Line;
+use super::terminal::Terminal;
 use super::timeline::{Step, steps};
 use super::who::person;
 use crate::core::event::{Event, EventKind};
@@ -47,6 +50,10 @@ struct Call {
     shows_raw: bool,
     deeds: Vec<CallAction>,
     marks: Vec<String>,
+    terminal: Option<Terminal>,
+    why: Option<Why>,
+    answering: Answering,
+    answered: Option<String>,
 }
 
 /// What can be done about a call, each on a page that says what it does.
@@ -88,10 +95,12 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
     let part = |name: &str| timeline.get(name).filter(|value| !value.is_null()).map(json);
     let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
     let mut steps = steps(events, &gateway.state(), gateway.control().ports.clock.now());
+    let mut answered = None;
     for (step, raw) in steps.iter_mut().zip(events) {
         let Ok(event) = serde_json::from_value::<Event>(raw["leaf"].clone()) else { continue };
         step.decided = decided_by(&request, &event).await;
         step.facts.extend(answered_by(&request, &event).await);
+        answered = said_by(&request, &event).or(answered);
     }
     Ok(page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
@@ -101,6 +110,10 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
         shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
         deeds: deeds(&request, &record),
         marks: marks(&timeline),
+        terminal: Terminal::of(&record.tool, &timeline),
+        why: why(&request, &record, &timeline).await,
+        answering: answering(&request, &record).await,
+        answered,
         arguments: part("arguments"),
         result: part("result"),
         is_over: record.status.is_terminal(),
@@ -134,6 +147,17 @@ async fn decided_by(request: &SignedInRequest, event: &Event) -> Option<Deciding
     };
     let (version, ids) = said(&event.kind, note.as_ref())?;
     Some(decided(request, version, &ids).await)
+}
+
+/// What this person has answered, if that is what happened.
+fn said_by(request: &SignedInRequest, event: &Event) -> Option<String> {
+    let EventKind::ApprovalDecided { by: Some(by), approved, .. } = &event.kind else { return None };
+    let text = if *approved {
+        "You approved this call. Once everybody has who must, it is decided again: a switch, a limit, a policy or the VM may still refuse it."
+    } else {
+        "You rejected this call. It did not run, and its caller was told why."
+    };
+    (*by == request.principal.user).then(|| text.to_owned())
 }
 
 /// Who answered for the call, and why.
@@ -208,7 +232,7 @@ fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 fn durations(told: &Value) -> Vec<(&'static str, String)> {
-    let parts = [("Deciding", "decided"), ("Waiting for a worker", "queued"), ("Running", "ran"), ("In all", "total")];
+    let parts = [("Decision", "decided"), ("Waiting for a worker", "queued"), ("Running", "ran"), ("Total", "total")];
     parts.into_iter().filter_map(|(text, name)| Some((text, format_duration(told[name].as_i64()?)))).collect()
 }
 

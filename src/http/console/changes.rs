@@ -42,7 +42,7 @@ pub async fn change(record: &AdministrationRecord, request: &SignedInRequest) ->
     }
     let Some(event) = event(request, record).await else { return Ok(None) };
     let before = earlier(record, request).await?;
-    Ok(match &event.kind {
+    let change = match &event.kind {
         EventKind::PolicyLoaded { .. } if request.is_staff() => policies(request, before.as_ref(), &event).await,
         EventKind::LimitsSet { terms, .. } if request.is_staff() => {
             let was = before
@@ -60,7 +60,8 @@ pub async fn change(record: &AdministrationRecord, request: &SignedInRequest) ->
         }
         EventKind::CredentialCreated(made) => Some(key(request, made)),
         _ => None,
-    })
+    };
+    Ok(change.filter(|change| !change.lines.is_empty()))
 }
 
 /// The event that a row speaks of, if it is one that may be seen.
@@ -156,6 +157,5 @@ fn diff(before: &str, after: &str) -> Change {
             lines.push(Line { class, sign, text: change.value().trim_end_matches('\n').to_owned() });
         }
     }
-    let summary = if lines.is_empty() { "nothing changed".to_owned() } else { format!("+{came} −{went}") };
-    Change { summary, lines }
+    Change { summary: format!("+{came} −{went}"), lines }
 }

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::appearance::Appearance;
+use super::attention::{switches, waiting};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
@@ -69,6 +70,8 @@ pub struct Link {
     pub text: &'static str,
     /// It is where we are.
     pub is_here: bool,
+    /// How many wait there, and what that is called; nothing if none does.
+    pub badge: Option<(usize, &'static str)>,
 }
 
 /// A switch in force.
@@ -151,6 +154,7 @@ impl Frame {
         let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
         let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
+        let badges = Badges { waiting: waiting(request).await, switches: switches(request, now).0 };
         let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
         Self {
@@ -165,7 +169,7 @@ impl Frame {
                 may_switch: request.may(Scope::StaffSwitch),
                 form_token: request.signed_in.token.form_token(),
             }),
-            nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
+            nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here, badge: badges.of(href) }).collect(),
             switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
             notices: if request.is_staff() { notices(request, now).await } else { Notices::default() },
             told: request.told.as_deref().map(escape_hidden),
@@ -182,6 +186,23 @@ impl Frame {
     /// What every form of the session carries; nothing, if nobody is signed in.
     pub fn form_token(&self) -> &str {
         self.who.as_ref().map_or("", |who| who.form_token.as_str())
+    }
+}
+
+/// How many wait behind the places of the navigation.
+struct Badges {
+    waiting: usize,
+    switches: usize,
+}
+
+impl Badges {
+    fn of(&self, href: &str) -> Option<(usize, &'static str)> {
+        let badge = match href {
+            "/console/approvals" => (self.waiting, "waiting"),
+            "/console/switches" => (self.switches, "in force"),
+            _ => return None,
+        };
+        Some(badge).filter(|(count, _)| *count > 0)
     }
 }
 

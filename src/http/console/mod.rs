@@ -11,13 +11,17 @@
 mod account;
 mod account_list;
 mod accounts;
+mod act;
 mod activity;
 mod address;
+mod answer;
 mod appearance;
 mod approval_history;
 mod approvals;
 mod assets;
+mod attention;
 mod call;
+mod callers;
 mod changes;
 mod choose_appearance;
 mod clients;
@@ -27,6 +31,7 @@ mod cookie;
 mod credentials;
 mod drill;
 mod ended_switches;
+mod event_rows;
 mod events;
 mod exports;
 mod fault_page;
@@ -48,15 +53,20 @@ mod overview;
 mod page_error;
 mod page_security;
 mod people;
+mod period;
 mod policy_text;
+mod power;
 mod reason;
+mod refused;
 mod request;
 mod search;
+mod sentence;
 mod sessions;
 mod sign_in;
 mod switch;
 mod switches;
 mod tail;
+mod terminal;
 mod timeline;
 mod told;
 mod vm;
@@ -114,6 +124,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/vms/{id}/exec", post(vm::set_exec))
         .route("/vms/{id}/stop", post(vm::stop))
         .route("/calls/{id}/raw", get(call::raw))
+        .route("/calls/{id}/answer", post(answer::submit))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
         .route("/accounts", get(account_list::show))
         .route("/accounts/{id}", get(accounts::show))

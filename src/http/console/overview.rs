@@ -1,18 +1,26 @@
 //! `GET /console/`: what there is, what happened last, what is used up.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
+use super::attention::{Attention, attention};
+use super::callers::{Callers, narrowed};
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::limits::{Used, used};
 use super::page_error::PageError;
+use super::power::power;
 use super::request::SignedInRequest;
 use super::vm_switches::class_statuses;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Vm};
 use crate::core::time::Micros;
+use crate::http::call_filters::CallFilters;
 use crate::tools::ActivityQuery;
 
 /// Calls that are shown.
@@ -24,9 +32,12 @@ struct Overview {
     frame: Frame,
     is_staff: bool,
     may_look: bool,
-    vms: Vec<Machine>,
+    attention: Vec<Attention>,
+    vms: Vec<(Machine, Option<String>)>,
     latest: Vec<Row>,
     limits: Vec<Used>,
+    /// The fullest limit, in per cent.
+    fullest: usize,
 }
 
 /// A VM in a list.
@@ -52,17 +63,32 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let may_look = !request.is_staff() || request.reason.is_some();
     let found = if may_look {
         request.check_reader("calls", None, json!({ "page": "overview" })).await?;
-        let query = ActivityQuery { visibility: request.visibility(), limit: MAX_LISTED, ..ActivityQuery::default() };
+        let control = gateway.control();
+        let search = narrowed(&CallFilters::default(), Callers::Agents).search(control.ports.clock.now(), &control.catalogue);
+        let search = search.map_err(|why| Refusal::new(Code::InternalError, why))?;
+        let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
         gateway.control().ports.activity.list(query).await?.items
     } else {
         Vec::new()
     };
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let own = state.vms_of(&request.principal.account).filter(|vm| request.visibility().vm(vm));
-    let vms = own.map(|vm| machine(vm, &state, now)).collect();
+    let vms: Vec<Machine> = own.map(|vm| machine(vm, &state, now)).collect();
+    let stopped = vms.iter().filter(|vm| vm.stopped.is_some()).count();
+    let attention = attention(&request, stopped, now).await;
+    let mut power = if vms.is_empty() { BTreeMap::new() } else { power(&request).await };
+    let vms = vms
+        .into_iter()
+        .map(|vm| {
+            let power = power.remove(&vm.id);
+            (vm, power)
+        })
+        .collect();
     let limits = if request.is_staff() { Vec::new() } else { used(&request, &state, now).await? };
     let frame = Frame::of("Overview", "/console/", &request).await;
-    Ok(page(&Overview { frame, is_staff: request.is_staff(), may_look, vms, latest: rows(&found, &request).await, limits }))
+    let fullest = limits.iter().map(|limit| limit.taken * 100 / (limit.admit.max(1) as usize)).max().unwrap_or(0);
+    let (is_staff, latest) = (request.is_staff(), rows(&found, &request).await);
+    Ok(page(&Overview { frame, is_staff, may_look, attention, vms, latest, limits, fullest }))
 }
 
 /// A VM as it is listed.

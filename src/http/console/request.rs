@@ -65,10 +65,15 @@ impl SignedInRequest {
 
     /// Calls a tool as this person; recorded, decided and limited as any call.
     pub async fn call(&self, tool: &str, args: Value) -> Reply {
+        self.call_within(tool, args, TIMEOUT).await
+    }
+
+    /// The same, and waits so long for it.
+    pub async fn call_within(&self, tool: &str, args: Value, wait: Duration) -> Reply {
         let session = Some(self.signed_in.session.hash.clone());
         let user_agent = self.user_agent.clone();
         let asked = Request::new(self.principal.clone(), tool, args);
-        self.http.gateway.submit(Request { session, user_agent, wait: TIMEOUT, ..asked }, Reservation::default()).await
+        self.http.gateway.submit(Request { session, user_agent, wait, ..asked }, Reservation::default()).await
     }
 
     /// The same, for who needs no more than what it answers.
@@ -97,6 +102,11 @@ impl SignedInRequest {
     /// Whether they are of the staff.
     pub fn is_staff(&self) -> bool {
         self.principal.side == Side::Staff
+    }
+
+    /// Whether lists show them commands, and find calls by these: staff once they have said why they look.
+    pub fn reads_commands(&self) -> bool {
+        !self.is_staff() || self.reason.is_some()
     }
 
     /// Whether the role has a right.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::activity::{Pairs, Row, query, query_again, rows};
 use super::address::encoded;
+use super::callers::Callers;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
@@ -33,8 +34,9 @@ struct Page {
 }
 
 fn asked(pairs: &Pairs) -> CallFilters {
-    let line = pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, value)| value);
-    CallFilters { q: Some(Line::of(line).to_string()), limit: Some(BEFORE), ..CallFilters::default() }
+    let line = Line::of(pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, value)| value));
+    let line = if line.is_plain() { line.by(Callers::Agents) } else { line };
+    CallFilters { q: Some(line.to_string()), limit: Some(BEFORE), ..CallFilters::default() }
 }
 
 /// What this session looks at, for the reason that it gave.
@@ -95,7 +97,7 @@ async fn to_json(told: &LiveMessage, request: &SignedInRequest) -> Value {
     let Some(row) = rows(std::slice::from_ref(&**record), request).await.pop() else { return Value::Null };
     json!({
         "id": row.id, "time": row.at.utc, "iso": row.at.iso, "class": row.chip.class, "sign": row.chip.sign, "word": row.chip.word,
-        "code": row.code, "tool": row.tool, "vm": row.vm.map(|vm| vm.label), "text": row.text, "by": row.by, "via": row.via,
+        "code": row.code, "tool": row.tool, "vm": row.vm.map(|vm| vm.label), "text": row.act.line(), "by": row.by, "via": row.via,
         "account": row.account.map(|account| account.label),
     })
 }

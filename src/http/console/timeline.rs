@@ -32,9 +32,14 @@ pub struct Step {
     pub sha256: String,
     /// What it says besides.
     pub facts: Vec<(&'static str, String)>,
+    /// What only somebody needs who proves it: nodes, epochs, digests.
+    pub evidence: Vec<(&'static str, String)>,
     /// The policies that decided, if they did.
     pub decided: Option<DecidingPolicies>,
 }
+
+/// Facts that are shown with the evidence.
+const EVIDENCE: [&str; 5] = ["Node", "Epoch", "Claim", "Digest of the arguments", "Protocol"];
 
 /// The steps of a call, in order. An event that cannot be read is shown as its bytes say.
 pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
@@ -49,6 +54,7 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
                 None if raw["leaf"].is_null() => (by_staff(raw["type"].as_str().unwrap_or_default()), noted(), Vec::new()),
                 None => (escape_hidden(raw["type"].as_str().unwrap_or("unreadable")), noted(), Vec::new()),
             };
+            let (evidence, facts) = facts.into_iter().partition(|(name, _)| EVIDENCE.contains(name));
             Step {
                 title,
                 chip,
@@ -59,6 +65,7 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
                 name: escape_hidden(raw["type"].as_str().unwrap_or("unreadable")),
                 sha256: raw["sha256"].as_str().unwrap_or_default().to_owned(),
                 facts,
+                evidence,
                 decided: None,
             }
         })
@@ -124,7 +131,8 @@ fn describe_intent(intent: &IntentRecorded) -> StepText {
 
 fn describe_admitted(admitted: &Admitted) -> StepText {
     let mut facts = vec![
-        ("Switches", format!("none covers it, at epoch {}", admitted.epoch.0)),
+        ("Switches", "none covers it".to_owned()),
+        ("Epoch", admitted.epoch.0.to_string()),
         ("Limits", listed(&admitted.limits, "none applies")),
         ("Policy", format!("version {}: {}", admitted.policy, listed(&admitted.policies, "not asked"))),
     ];

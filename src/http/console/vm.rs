@@ -5,12 +5,13 @@ use axum::extract::Path;
 use axum::response::Response;
 use serde_json::json;
 
-use super::activity::{Row, rows};
+use super::activity::{Chosen, Row, rows};
 use super::confirm::Confirm;
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
+use super::period::periods;
 use super::request::SignedInRequest;
 use super::told;
 use super::vm_switches::{ClassStatus, class_statuses};
@@ -34,6 +35,7 @@ struct VmPage {
     may_exec: bool,
     may_stop: bool,
     may_stop_commands: bool,
+    periods: Vec<Chosen>,
     rows: Vec<Row>,
 }
 
@@ -56,6 +58,13 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
         may_exec: request.may(Scope::VmsExec) && !request.is_staff(),
         may_stop: !request.is_staff(),
         may_stop_commands: request.may(Scope::StaffSwitch),
+        periods: periods(now)
+            .map(|one| {
+                let end = one.to.as_ref().map_or_else(String::new, |to| format!("&to={to}"));
+                let href = format!("/console/activity?vm={}&from={}{end}", vm.id, one.from);
+                Chosen { href, text: one.text, is_chosen: false }
+            })
+            .into(),
         rows: rows(&found.items, &request).await,
         vm: shown,
     }))

@@ -108,6 +108,13 @@ impl Declaration {
         self
     }
 
+    /// What a call does, as a list says it: words, with public arguments in braces.
+    #[must_use]
+    pub const fn acts(mut self, act: &'static str) -> Self {
+        self.facts.act = Some(act);
+        self
+    }
+
     /// Its caller does not wait: any worker runs it later.
     #[must_use]
     pub const fn queued(mut self) -> Self {

@@ -22,6 +22,7 @@ pub(super) static SET: Operation<Args, Output> = write("vm_exec_set")
         "Turns command execution on a VM on or off. It is off at first; a key can turn it on only in an account that allows \
          that.",
     )
+    .acts("turn commands {enabled}")
     .on_a_vm()
     .run(|execution, args| Box::pin(set(execution, args)))
     .phrase("ENABLE MCP EXEC <vm_id> or DISABLE MCP EXEC <vm_id>, with the VM's id.", phrase)

@@ -83,13 +83,15 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     // As the log was when this was asked for: the call that makes the export is not in it.
     let asked = execution.ports.activity.call(&execution.visibility(), execution.call()).await?;
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
-    let query = ActivityQuery { visibility, search, as_of, ..ActivityQuery::default() };
+    let commands = execution.principal.side == Side::Customer || reason.is_some();
+    let query = ActivityQuery { visibility, search, commands, as_of, ..ActivityQuery::default() };
     let sheet = made(&execution, form, query).await?;
     let export = Export {
         q,
         form,
         account,
         credential,
+        commands,
         as_of: sheet.as_of(),
         count: sheet.count(),
         bytes: sheet.bytes(),

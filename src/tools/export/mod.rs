@@ -42,6 +42,10 @@ pub struct Export {
     #[serde(default)]
     #[schemars(extend("x-class" = Public))]
     pub credential: Option<CredentialId>,
+    /// Its words were looked for in commands too.
+    #[serde(default)]
+    #[schemars(extend("x-class" = Public))]
+    pub commands: bool,
     /// Log position that it shows.
     #[schemars(extend("x-class" = Public))]
     pub as_of: Position,
@@ -67,6 +71,7 @@ impl Export {
         Ok(ActivityQuery {
             visibility: Visibility::bounded(self.account.clone(), self.credential.clone()).refreshed(state),
             search,
+            commands: self.commands,
             limit: sheet::PAGE,
             cursor: None,
             as_of: Some(self.as_of),

@@ -28,6 +28,7 @@ pub(super) static POWER: Operation<Args, Output> = write("vm_power")
         "Changes a VM's power and answers when that is complete. All but start interrupt service and take confirm: true; stop \
          and reset may lose unsaved data.",
     )
+    .acts("{action}")
     .on_a_vm()
     .leaves(EffectKind::Change)
     .time_limit(LIMIT)

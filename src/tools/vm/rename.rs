@@ -24,6 +24,7 @@ pub(super) static RENAME: Operation<Args, Output> = write("vm_rename")
         "Changes a VM's host name at its provider; its label stays. A running guest may keep the old name until it has been \
          stopped and started.",
     )
+    .acts("rename to {hostname}")
     .on_a_vm()
     .leaves(EffectKind::Change)
     .rest(Route::patch("/vms/{id}").naming("id", "vm_id"))

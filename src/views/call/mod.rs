@@ -66,6 +66,8 @@ pub(super) struct Spoken {
     pub(super) text: String,
     pub(super) ip: Option<String>,
     pub(super) label: Option<String>,
+    /// By what the words of its command are found.
+    pub(super) hidden: Vec<String>,
 }
 
 impl Call {
@@ -75,7 +77,7 @@ impl Call {
         let providers = intent.providers.iter().map(|name| provider_subject(name));
         let subjects = intent.resources.iter().map(ToString::to_string).chain(providers).collect();
         let said = [Some(spoken.text.as_str()), Some(&*intent.tool), Some(&resources), spoken.label.as_deref()];
-        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(indexed).collect();
+        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(indexed).chain(spoken.hidden).collect();
         Self {
             intent: event.position,
             id: intent.call.to_string(),
@@ -144,7 +146,7 @@ impl Call {
         &self.id
     }
 
-    /// The call as its events say, to which the row leads; what the row alone holds is taken from it: texts, and the VM's label. None
+    /// The call as its events say, to which the row leads; what the row alone holds is taken from it: texts, words, and the VM's label. None
     /// if it speaks of another call, or of one that is not there.
     pub(super) fn logged_by(self, events: &[Event]) -> Option<Self> {
         let named = |event: &&Event| event.kind.call().is_some_and(|call| call.as_str() == self.id);
@@ -153,9 +155,10 @@ impl Call {
             EventKind::IntentRecorded(intent) => Some((event, intent)),
             _ => None,
         });
-        let spoken = Spoken { text: self.text.clone(), ip: self.ip.clone(), label: self.label.clone() };
+        let (text, ip, label) = (self.text.clone(), self.ip.clone(), self.label.clone());
+        let spoken = Spoken { text, ip, label, hidden: Vec::new() };
         let logged = intent.map(|(event, intent)| {
-            let first = Self::recorded(event, intent, spoken);
+            let first = Self { words: self.words.clone(), ..Self::recorded(event, intent, spoken) };
             events.fold(first, |mut call, event| {
                 call.apply(event);
                 call

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::core::search::{Field, Search};
 use crate::http::console::address::encoded;
+use crate::http::console::callers::Callers;
 
 /// The items of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,26 @@ impl Line {
     pub fn over(&self, time: &str) -> Self {
         let rest = self.0.iter().filter(|item| !is_time(item)).cloned();
         Self(rest.chain([time.to_owned()]).collect())
+    }
+
+    /// The same for these callers alone.
+    pub fn by(&self, callers: Callers) -> Self {
+        let said = Callers::ALL.map(Callers::items).concat();
+        let rest = self.0.iter().filter(|item| !said.contains(&item.as_str())).cloned();
+        Self(rest.chain(callers.items().iter().map(|item| (*item).to_owned())).collect())
+    }
+
+    /// Whose calls it asks for, if it says so as [`Line::by`] does.
+    pub fn callers(&self) -> Option<Callers> {
+        let said = |one: &Callers| self.by(*one).items().all(|item| self.has(item));
+        Callers::ALL.into_iter().filter(said).max_by_key(|one| one.items().len())
+    }
+
+    /// It asks for a time, accounts, VMs and outcomes at most: for a list, and for nothing of one's own.
+    pub fn is_plain(&self) -> bool {
+        let fields = ["account:", "vm:", "outcome:"];
+        let plain = |item: &str| fields.iter().any(|field| item.trim_start_matches('-').starts_with(field));
+        self.0.iter().all(|item| is_time(item) || plain(item))
     }
 
     /// The same and another item.
@@ -122,6 +143,12 @@ mod tests {
         let without = line.and(Field::Policy, "a b", true);
         assert!(without.has("-policy:\"a b\""), "{without}");
         assert!(Search::parse(&without.to_string(), Micros(1_800_000_000_000_000)).is_ok());
+        let agents = line.by(Callers::Agents);
+        assert_eq!((agents.callers(), line.callers(), line.is_plain()), (Some(Callers::Agents), None, false));
+        for one in Callers::ALL {
+            assert_eq!(agents.by(one).callers(), Some(one), "{}", agents.by(one));
+        }
+        assert!(Line::of("last:1h -outcome:succeeded").is_plain() && !Line::of("last:1h tool:vm_get").is_plain());
         assert_eq!(line.lacking_one().count(), 4);
         assert_eq!(line.lacking_one().next().unwrap().1.to_string(), "-policy:\"no, thanks\" web* last:1h");
         assert_eq!(Line::of("web").href(), "/console/search?q=web");

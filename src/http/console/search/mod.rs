@@ -18,9 +18,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
+use super::callers::Callers;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
+use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::Position;
@@ -48,13 +50,8 @@ const TRIED: usize = 8;
 /// What is searched if nothing says from when on.
 const USUAL: &str = "last:24h";
 
-const PRESETS: [(&str, &str); 5] = [
-    ("last:15m", "15 minutes"),
-    ("last:1h", "1 hour"),
-    (USUAL, "24 hours"),
-    ("last:7d", "7 days"),
-    ("created:>=1970-01-01", "all time"),
-];
+/// What the parts of the time that end now are called.
+const PRESETS: [(&str, &str); 3] = [("last:15m", "15 minutes"), ("last:1h", "1 hour"), (USUAL, "24 hours")];
 
 #[derive(Template)]
 #[template(path = "search.html")]
@@ -63,6 +60,7 @@ struct Page {
     line: String,
     reason: Option<String>,
     change_reason: String,
+    callers: Vec<Preset>,
     presets: Vec<Preset>,
     facets: Vec<Facet>,
     trouble: Option<Trouble>,
@@ -132,6 +130,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     if let Some(line) = facets::merged(&line, &pairs) {
         return Ok(Redirect::to(&line.href()).into_response());
     }
+    let line = if line.is_plain() { line.by(Callers::Agents) } else { line };
     let line = if line.is_timed() { line } else { line.over(USUAL) };
     let at = value("at").and_then(|text| text.parse().ok()).map(Micros).filter(|at| *at <= now);
     let given = Given { line, cursor: value("cursor").cloned(), at };
@@ -173,12 +172,16 @@ async fn searched(request: &SignedInRequest, given: Given, search: &Search, now:
 }
 
 async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>, search: &Search) -> Page {
+    let now = request.http.gateway.control().ports.clock.now();
+    let preset = |line: &Line, text, is_chosen| Preset { href: line.href(), text, is_chosen };
+    let callers = line.callers().unwrap_or(Callers::All);
     Page {
         frame: Frame::of("Search", "/console/search", request).await,
         line: line.to_string(),
         reason: request.reason.as_deref().map(escape_hidden),
         change_reason: format!("/console/reason?next={}", encoded(&request.path)),
-        presets: PRESETS.map(|(time, text)| Preset { href: line.over(time).href(), text, is_chosen: line.has(time) }).into(),
+        callers: Callers::ALL.map(|one| preset(&line.by(one), one.text(), callers == one)).into(),
+        presets: times(now).iter().map(|(time, text)| preset(&line.over(time), text, line.has(time))).collect(),
         facets: facets::of(search),
         trouble,
         slow: None,
@@ -194,6 +197,14 @@ async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>,
         saved: saved::all(request).await,
         words: words::of(&request.http.gateway.control().catalogue),
     }
+}
+
+/// The parts of the time that may be chosen, as items of the line.
+fn times(now: Micros) -> Vec<(String, &'static str)> {
+    let ending = PRESETS.map(|(time, text)| (time.to_owned(), text));
+    let days = periods(now).into_iter().take(2).map(|day| (day.item(), day.text));
+    let long = [("last:7d", "7 days"), ("created:>=1970-01-01", "all time")].map(|(time, text)| (time.to_owned(), text));
+    ending.into_iter().chain(days).chain(long).collect()
 }
 
 /// What took too long is said on the page instead of an error; what else went wrong is one.

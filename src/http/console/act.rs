@@ -1,0 +1,138 @@
+//! What a call does, in the words of a list: the command with how it ended, or what is public of the arguments as a person says it.
+//!
+//! INVARIANT: a command is shown to who may see its call, if its key was not erased, and to staff only once they have said why they
+//! look; whoever may not is shown what is public.
+
+use std::collections::HashMap;
+
+use super::format::escape_hidden;
+use super::request::SignedInRequest;
+use crate::core::id::CallId;
+use crate::core::noun::vm::VM;
+use crate::core::tool::Class;
+use crate::log::reading::SaidInCall;
+use crate::tools::{CallRecord, command_of, spec_of};
+
+/// Most characters of a command or a sentence in a list.
+const LENGTH: usize = 120;
+
+/// What a call does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Act {
+    /// The command, on one line.
+    pub command: Option<String>,
+    /// How the command ended.
+    pub end: Option<String>,
+    /// What else is to be said.
+    pub text: String,
+}
+
+impl Act {
+    /// What a call does; `said` if it may be told, `title` of its tool if nothing else is to be said.
+    pub fn of(record: &CallRecord, said: Option<&SaidInCall>, title: Option<&str>) -> Self {
+        let arguments = said.and_then(|said| said.arguments.as_ref());
+        let command = arguments.and_then(|part| command_of(&record.tool, &part["args"]));
+        match command {
+            Some(command) => {
+                let end = said.and_then(|said| said.result.as_ref()).and_then(ended);
+                Self { command: Some(one_line(command)), end, text: String::new() }
+            }
+            None => {
+                let text = Some(sentence(record)).filter(|text| !text.is_empty());
+                Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
+            }
+        }
+    }
+
+    /// All of it as one text.
+    pub fn line(&self) -> String {
+        let end = self.end.as_ref().map(|end| format!(" → {end}")).unwrap_or_default();
+        self.command.as_ref().map_or_else(|| self.text.clone(), |command| format!("{command}{end}"))
+    }
+}
+
+/// What calls do, as far as whoever looks may know.
+pub async fn acts(items: &[CallRecord], request: &SignedInRequest) -> HashMap<CallId, Act> {
+    let runs = |record: &&CallRecord| spec_of(&record.tool).is_some_and(|facts| facts.class == Class::Exec);
+    let commands: Vec<CallId> = items.iter().filter(runs).map(|record| record.call_id.clone()).collect();
+    let said = if commands.is_empty() || !request.reads_commands() {
+        HashMap::new()
+    } else {
+        let reader = &request.http.gateway.control().ports.reader;
+        let read = reader.said_in(&commands, &request.visibility()).await;
+        read.inspect_err(|error| tracing::warn!(%error, "commands are not listed")).unwrap_or_default()
+    };
+    let title = |tool: &str| request.http.gateway.control().catalogue.get(tool).map(|tool| tool.title);
+    let act = |record: &CallRecord| Act::of(record, said.get(&record.call_id), title(&record.tool));
+    items.iter().map(|record| (record.call_id.clone(), act(record))).collect()
+}
+
+/// How a command ended, as its result says.
+pub fn ended(result: &serde_json::Value) -> Option<String> {
+    match (result["exit_code"].as_i64(), result["timed_out"].as_bool()) {
+        (Some(code), _) => Some(format!("exit {code}")),
+        (None, Some(true)) => Some("ended by its time limit".to_owned()),
+        _ => None,
+    }
+}
+
+/// The first line that says something, and that there is more.
+fn one_line(command: &str) -> String {
+    let mut lines = command.trim().lines();
+    let first = escape_hidden(lines.next().unwrap_or_default());
+    let is_cut = first.chars().count() > LENGTH || lines.next().is_some();
+    let kept: String = first.chars().take(LENGTH).collect();
+    if is_cut { format!("{kept} …") } else { kept }
+}
+
+/// What is public of a call, as its tool says it. The VM has a place of its own. Of a call that was refused for its form nothing is
+/// public, and so what it would have done is not known.
+fn sentence(record: &CallRecord) -> String {
+    let act = spec_of(&record.tool).and_then(|facts| facts.act);
+    act.and_then(|act| filled(act, &record.text)).unwrap_or_else(|| shortened(record))
+}
+
+/// The words with the arguments in their places; none if one is missing.
+fn filled(act: &str, arguments: &str) -> Option<String> {
+    let (mut told, mut rest) = (String::new(), act);
+    while let Some((words, more)) = rest.split_once('{') {
+        let (name, after) = more.split_once('}')?;
+        let value = arguments.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+        let value = match value {
+            "true" => "on",
+            "false" => "off",
+            other => other,
+        };
+        told.push_str(words);
+        told.push_str(value);
+        rest = after;
+    }
+    told.push_str(rest);
+    Some(escape_hidden(&told).chars().take(LENGTH).collect())
+}
+
+/// The public arguments without the VM.
+fn shortened(record: &CallRecord) -> String {
+    let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
+    let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
+    escape_hidden(rest.trim()).chars().take(LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_the_arguments_in_their_places_or_are_not_said() {
+        assert_eq!(filled("rename to {hostname}", "hostname=db-2 vm_id=vm_1").as_deref(), Some("rename to db-2"));
+        assert_eq!(filled("turn commands {enabled}", "enabled=false").as_deref(), Some("turn commands off"));
+        assert_eq!(filled("{action}", "vm_id=vm_1"), None);
+    }
+
+    #[test]
+    fn a_command_is_one_line_and_says_that_there_is_more() {
+        assert_eq!(one_line(" df -h\n"), "df -h");
+        assert_eq!(one_line("df -h\necho"), "df -h …");
+        assert_eq!(one_line(&"x".repeat(500)).chars().count(), LENGTH + 2);
+    }
+}

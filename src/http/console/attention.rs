@@ -1,0 +1,112 @@
+//! What waits for a person, as counts: on the overview with the list that each is of, and beside the places of the navigation.
+//!
+//! INVARIANT: a count names nobody, so staff see it before they have said why they look; nothing here keeps a page from being shown.
+
+use std::time::Duration;
+
+use super::address::encoded;
+use super::callers::{Callers, narrowed};
+use super::period::periods;
+use super::request::SignedInRequest;
+use crate::core::approval::Approval;
+use crate::core::scope::Scope;
+use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
+use crate::core::visible::counted;
+use crate::http::call_filters::CallFilters;
+use crate::log::hold::approvals_of;
+use crate::tools::ActivityQuery;
+
+/// How long a page waits for a count.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Something that waits, or went wrong.
+pub struct Attention {
+    /// How many, in words.
+    pub text: String,
+    /// The list of them.
+    pub href: String,
+    /// Class of the style sheet.
+    pub class: &'static str,
+}
+
+/// How many calls wait that this person may answer for; none for who may not.
+pub async fn waiting(request: &SignedInRequest) -> usize {
+    let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
+    if !request.may(scope) {
+        return 0;
+    }
+    let (store, state) = (&request.http.gateway.control().ports.reader.store, request.http.gateway.state());
+    let rows = if request.is_staff() {
+        store.state(&["approval"]).await
+    } else {
+        store.state_under(&approvals_of(&request.principal.account)).await
+    };
+    let now = state.in_log(request.http.gateway.control().ports.clock.now());
+    let seen = Visibility::of_approver(&request.principal, &state);
+    let read = rows.unwrap_or_default().into_iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
+    let waits = |row: &Approval| !row.is_over(now) && seen.call(&row.account, row.credential.as_str());
+    read.filter(waits).filter(|row| !row.clone().standing(&state, now).is_granted()).count()
+}
+
+/// How many switches are in force, and how many of them wait for a second person.
+pub fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
+    let state = request.http.gateway.state();
+    let in_force: Vec<_> = state.switches.values().filter(|switch| !switch.is_over(now)).collect();
+    let wished = in_force.iter().filter(|switch| state.wish_to_release(switch, state.in_log(now)).is_some()).count();
+    (in_force.len(), wished)
+}
+
+/// What needs somebody, the most urgent first. `stopped` are the VMs on which something is stopped.
+pub async fn attention(request: &SignedInRequest, stopped: usize, now: Micros) -> Vec<Attention> {
+    let mut found = Vec::new();
+    let mut add = |count: usize, text: String, href: String, class| {
+        if count > 0 {
+            found.push(Attention { text, href, class });
+        }
+    };
+    let waiting = waiting(request).await;
+    let verb = if waiting == 1 { "waits" } else { "wait" };
+    add(waiting, format!("{} {verb} for approval", counted(waiting as u64, "call")), "/console/approvals".into(), "held");
+    if request.is_staff() {
+        let (engaged, wished) = switches(request, now);
+        let verb = if wished == 1 { "waits" } else { "wait" };
+        add(
+            wished,
+            format!("{} {verb} for a second person", counted(wished as u64, "release")),
+            "/console/switches".into(),
+            "held",
+        );
+        let verb = if engaged == 1 { "is" } else { "are" };
+        let text = if engaged == 1 { "1 switch is in force".into() } else { format!("{engaged} switches {verb} in force") };
+        add(engaged, text, "/console/switches".into(), "stopped");
+    }
+    let verb = if stopped == 1 { "is" } else { "are" };
+    add(stopped, format!("{} {verb} stopped", counted(stopped as u64, "VM")), "#vms".into(), "stopped");
+    let refused = refused_today(request, now).await;
+    if let Some((text, href)) = refused {
+        found.push(Attention { text, href, class: "refused" });
+    }
+    found
+}
+
+/// How many calls of agents were refused today, and where they are listed; none if there are none, or they were not counted in time.
+async fn refused_today(request: &SignedInRequest, now: Micros) -> Option<(String, String)> {
+    let [today, ..] = periods(now);
+    let asked = CallFilters { outcome: Some("refused".into()), from: Some(today.from.clone()), ..CallFilters::default() };
+    let search = narrowed(&asked, Callers::Agents).search(now, &request.http.gateway.control().catalogue).ok()?;
+    let gateway = &request.http.gateway;
+    // Nobody's call is read for it, so that it is counted is no event.
+    gateway.check_reader_still(&request.principal).await.ok()?;
+    let query = ActivityQuery { visibility: request.visibility(), search, limit: 1, ..ActivityQuery::default() };
+    let counting = gateway.control().ports.activity.histogram(query, 1);
+    let found = tokio::time::timeout(PATIENCE, counting).await.ok()?.ok().filter(|found| found.counted > 0)?;
+    let more = if found.capped { "More than " } else { "" };
+    let href = if request.is_staff() {
+        format!("/console/search?q={}", encoded(&format!("outcome:refused {}", today.item())))
+    } else {
+        format!("/console/activity?outcome=refused&from={}", today.from)
+    };
+    let verb = if found.counted == 1 { "was" } else { "were" };
+    Some((format!("{more}{} {verb} refused today", counted(found.counted, "call")), href))
+}

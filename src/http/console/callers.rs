@@ -1,0 +1,120 @@
+//! Whose calls a list shows. Agents' come first: what people do by looking at pages is recorded too, and would fill every list.
+//!
+//! INVARIANT: a choice is a condition of the search line, so that whatever is narrowed can be seen, exported and taken back.
+
+use crate::http::call_filters::CallFilters;
+
+/// What people call by opening a page, and not to change anything.
+macro_rules! looking {
+    () => {
+        "approval_list,person_list,invitation_list,session_list,vm_list"
+    };
+}
+
+/// Whose calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// What came in by a key.
+    Agents,
+    /// What people did in the console.
+    People,
+    /// The same, and what they looked at.
+    Console,
+    /// All of them.
+    All,
+}
+
+impl Callers {
+    /// In the order of the chips.
+    pub const ALL: [Self; 4] = [Self::Agents, Self::People, Self::Console, Self::All];
+
+    /// As it is written in an address.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::People => "people",
+            Self::Console => "console",
+            Self::All => "all",
+        }
+    }
+
+    /// As a chip says it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Agents => "Agents",
+            Self::People => "People",
+            Self::Console => "Console",
+            Self::All => "All",
+        }
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// The condition as items of a line. All of them are said too, so that a line can say so.
+    pub const fn items(self) -> &'static [&'static str] {
+        match self {
+            Self::Agents => &["-via:console"],
+            Self::People => &["via:console", concat!("-tool:", looking!())],
+            Self::Console => &["via:console"],
+            Self::All => &["via:mcp,stdio,rest,cli,console"],
+        }
+    }
+}
+
+/// Whose calls a list of these filters shows, if nobody says: who asks for something of one's own, such as a tool or a word, is
+/// shown all that has it.
+pub fn usual(asked: &CallFilters) -> Callers {
+    let own = [
+        &asked.q,
+        &asked.tool,
+        &asked.credential,
+        &asked.user,
+        &asked.session,
+        &asked.via,
+        &asked.policy,
+        &asked.switch,
+        &asked.code,
+        &asked.ip,
+    ];
+    if own.iter().any(|filter| filter.is_some()) { Callers::All } else { Callers::Agents }
+}
+
+/// The same filters for these callers alone.
+pub fn narrowed(asked: &CallFilters, callers: Callers) -> CallFilters {
+    if callers == Callers::All {
+        return asked.clone();
+    }
+    let typed = asked.q.as_deref().into_iter();
+    let line: Vec<&str> = typed.chain(callers.items().iter().copied()).collect();
+    CallFilters { q: Some(line.join(" ")), ..asked.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::search::Search;
+    use crate::core::time::Micros;
+    use crate::tools::spec_of;
+
+    #[test]
+    fn every_choice_is_a_line_that_can_be_read_and_names_tools_that_there_are() {
+        for one in Callers::ALL {
+            assert_eq!(Callers::named(one.name()), Some(one));
+            assert!(Search::parse(&one.items().join(" "), Micros(0)).is_ok(), "{one:?}");
+        }
+        assert!(looking!().split(',').all(|tool| spec_of(tool).is_some()));
+    }
+
+    #[test]
+    fn who_asks_for_something_of_its_own_is_shown_all_that_has_it() {
+        let given = |q: &str| CallFilters { q: Some(q.to_owned()), ..CallFilters::default() };
+        assert_eq!(usual(&CallFilters::default()), Callers::Agents);
+        assert_eq!(usual(&CallFilters { outcome: Some("refused".into()), ..CallFilters::default() }), Callers::Agents);
+        assert_eq!(usual(&given("nginx")), Callers::All);
+        assert_eq!(narrowed(&given("nginx"), Callers::Agents).q.as_deref(), Some("nginx -via:console"));
+        assert_eq!(narrowed(&given("nginx"), Callers::All).q.as_deref(), Some("nginx"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Events outside of calls as they are listed: each a sentence, with links to what it is about, what was said, and what it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::address::encoded;
+use super::changes::{Change, change};
+use super::format::{DisplayTime, escape_hidden, format_approximate};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
+use super::sentence::{Names, sentence};
+use super::who::operator;
+use crate::core::event::EventKind;
+use crate::core::id::SwitchId;
+use crate::core::switch::Target;
+use crate::core::time::Micros;
+use crate::core::visibility::STAFF;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
+
+/// An event in a list.
+pub struct Row {
+    /// When.
+    pub at: DisplayTime,
+    /// What happened, in a sentence.
+    pub sentence: String,
+    /// For how long, of a switch that has ended.
+    pub length: Option<String>,
+    /// The account that it affects, for staff: its id and its name.
+    pub account: Option<(String, String)>,
+    /// Where what it is about is shown, and what that is.
+    pub place: Option<(String, &'static str)>,
+    /// What was said, by name.
+    pub said: Vec<(String, String)>,
+    /// What it changed.
+    pub change: Option<Change>,
+}
+
+/// When switches were engaged, and what they stop.
+type Engagements = BTreeMap<SwitchId, (Micros, Target)>;
+
+/// Events as they are listed.
+pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
+    let (now, state) = (request.http.gateway.control().ports.clock.now(), request.http.gateway.state());
+    let (people, accounts, engaged) = (people(request).await, accounts(items, request).await, engagements(items, request).await?);
+    let targets = engaged.iter().map(|(id, (_, target))| (id.clone(), target.clone())).collect();
+    let visibility = request.visibility();
+    let names = Names { state: &state, people: &people, accounts: &accounts, visibility: &visibility, targets: &targets };
+    let mut rows = Vec::new();
+    for record in items {
+        let ended = record.subject.as_ref().filter(|_| is_end(&record.kind)).and_then(|id| engaged.get(&id.parse().ok()?));
+        rows.push(Row {
+            at: DisplayTime::of(record.at, now),
+            sentence: told(record, request, &names).await,
+            length: ended.map(|(since, _)| format_approximate(record.at.since(*since))),
+            account: record.account.clone().filter(|_| request.is_staff()).map(|id| {
+                let name = accounts.get(&id).cloned();
+                (id.clone(), name.unwrap_or(id))
+            }),
+            place: record.subject.as_ref().and_then(|subject| place(subject, request)),
+            said: said(&record.note),
+            change: change(record, request).await?,
+        });
+    }
+    Ok(rows)
+}
+
+/// What a record says, as a sentence about whoever did it as far as they may be named.
+async fn told(record: &AdministrationRecord, request: &SignedInRequest, names: &Names<'_>) -> String {
+    let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
+    let Some(kind) = event.map(|event| event.kind).filter(|kind| kind.name() == record.kind) else {
+        return record.kind.replace('_', " ");
+    };
+    if let Some(operator) = operator(&record.note) {
+        return format!("{}, {operator}", sentence(&kind, None, names));
+    }
+    let agent = matches!(kind, EventKind::SwitchEngaged { by: None, credential: Some(_), .. }).then(|| "An agent".to_owned());
+    let who = record.user.as_ref().map(|user| named(user, names)).or(agent);
+    sentence(&kind, who.as_deref(), names)
+}
+
+fn named(user: &str, names: &Names<'_>) -> String {
+    if user == STAFF {
+        return "Your provider's staff".into();
+    }
+    names.people.get(user).cloned().unwrap_or_else(|| "Somebody who is not here any more".into())
+}
+
+fn is_end(kind: &str) -> bool {
+    matches!(kind, "switch_released" | "switch_expired")
+}
+
+/// When the switches were engaged whose release or end is listed, and what they stop.
+async fn engagements(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<Engagements, PageError> {
+    let ports = &request.http.gateway.control().ports;
+    let speaks = |record: &&AdministrationRecord| is_end(&record.kind) || record.kind.starts_with("release_");
+    let wanted: BTreeSet<&String> = items.iter().filter(speaks).filter_map(|record| record.subject.as_ref()).collect();
+    let mut found = BTreeMap::new();
+    for switch in wanted {
+        let visibility = request.visibility();
+        let (kind, concerns) = (Some("switch_engaged".to_owned()), visibility.concerns(&request.http.gateway.state()));
+        let subject = Some(switch.clone());
+        let query = AdministrationQuery { visibility, concerns, kind, subject, limit: 1, ..AdministrationQuery::default() };
+        let Some(engaged) = ports.activity.administration(query).await?.items.pop() else { continue };
+        let event = ports.reader.event(engaged.position).await.ok().flatten();
+        if let Some(EventKind::SwitchEngaged { switch, target, .. }) = event.map(|event| event.kind) {
+            found.insert(switch, (engaged.at, target));
+        }
+    }
+    Ok(found)
+}
+
+/// The e-mail addresses of the people that whoever looks may know: staff all, a customer its own.
+async fn people(request: &SignedInRequest) -> BTreeMap<String, String> {
+    let people = request.http.gateway.control().ports.reader.vault.users().await.unwrap_or_default();
+    let known = people.into_iter().filter(|person| request.is_staff() || person.account == request.principal.account);
+    known.map(|person| (person.id.to_string(), escape_hidden(person.email.as_str()))).collect()
+}
+
+/// The names of the accounts of a list, for staff: a customer knows its own.
+async fn accounts(items: &[AdministrationRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
+    let vault = &request.http.gateway.control().ports.reader.vault;
+    let wanted: BTreeSet<&String> = items.iter().filter_map(|record| record.account.as_ref()).collect();
+    let mut names = BTreeMap::new();
+    for id in wanted.into_iter().filter(|_| request.is_staff()) {
+        let name = match id.parse() {
+            Ok(account) => vault.account_name(&account).await.ok().flatten(),
+            Err(_) => None,
+        };
+        names.extend(name.map(|name| (id.clone(), escape_hidden(&name))));
+    }
+    names
+}
+
+/// Where a subject is shown.
+fn place(subject: &str, request: &SignedInRequest) -> Option<(String, &'static str)> {
+    let at = |page: &str, id: &str, text| Some((format!("/console/{page}/{}", encoded(id)), text));
+    if let Some((what, id)) = subject.split_once('/') {
+        // What the staff read.
+        return match what {
+            "calls" if id.starts_with("call_") => at("calls", id, "The call"),
+            "vms" => at("vms", id, "The VM"),
+            "accounts" if request.is_staff() => at("accounts", id, "The account"),
+            _ => None,
+        };
+    }
+    match subject.split_once('_')?.0 {
+        "vm" => at("vms", subject, "The VM"),
+        "acc" if request.is_staff() => at("accounts", subject, "The account"),
+        "key" if request.is_staff() => at("credentials", subject, "The key"),
+        "swi" => Some((format!("/console/events?subject={}", encoded(subject)), "All about it")),
+        _ => None,
+    }
+}
+
+/// What was said: the fields of a note that have a value. Who sat at the data is part of the sentence.
+fn said(note: &Value) -> Vec<(String, String)> {
+    match note {
+        Value::Null => Vec::new(),
+        Value::Object(fields) => {
+            let told = fields.iter().filter(|(name, value)| !value.is_null() && *name != "operator");
+            told.map(|(name, value)| (escape_hidden(name), plain(value))).collect()
+        }
+        other => vec![("message".to_owned(), plain(other))],
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let told = fields.iter().filter(|(_, value)| !value.is_null());
+            told.map(|(name, value)| format!("{} {}", escape_hidden(name), plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => escape_hidden(&other.as_str().map_or_else(|| other.to_string(), str::to_owned)),
+    }
+}

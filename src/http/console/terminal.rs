@@ -1,0 +1,66 @@
+//! A command as its caller would have seen it: what was typed, how it ended and what it wrote, as far as that is recorded.
+
+use serde_json::Value;
+
+use super::format::escape_hidden;
+use crate::tools::command_of;
+
+/// A command and what came of it.
+pub struct Terminal {
+    /// The whole command.
+    pub command: String,
+    /// Exit code; none if it has none yet, or was ended.
+    pub exit: Option<i64>,
+    /// How it stands, in words, with how long it took.
+    pub end: String,
+    /// What it wrote, by stream.
+    pub outputs: Vec<Written>,
+}
+
+/// What a command wrote into one stream.
+pub struct Written {
+    /// What the stream is called.
+    pub name: &'static str,
+    /// As it is recorded, its tricks visible.
+    pub text: String,
+    /// There is more than that.
+    pub is_cut: bool,
+}
+
+impl Terminal {
+    /// The command of a call; none if it runs none, or it cannot be read any more.
+    pub fn of(tool: &str, timeline: &Value) -> Option<Self> {
+        let command = command_of(tool, &timeline["arguments"])?;
+        let result = &timeline["result"];
+        let exit = result["exit_code"].as_i64();
+        let took = result["duration_ms"].as_i64().map(length);
+        let how = match exit {
+            Some(code) => format!("exit {code}"),
+            None if result["timed_out"] == true => "ended by its time limit".to_owned(),
+            None => String::new(),
+        };
+        let end = [Some(how).filter(|how| !how.is_empty()), took].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        let outputs = [("stdout", "Standard output"), ("stderr", "Standard error")];
+        Some(Self {
+            command: lines(command),
+            exit,
+            end,
+            outputs: outputs.iter().filter_map(|(stream, name)| written(result, stream, name)).collect(),
+        })
+    }
+}
+
+fn written(result: &Value, stream: &str, name: &'static str) -> Option<Written> {
+    let part = |end: &str| result[format!("{stream}{end}")].as_str().filter(|text| !text.is_empty());
+    let parts: Vec<&str> = [part(""), part("_head"), part("_tail")].into_iter().flatten().collect();
+    let is_cut = result[format!("{stream}_truncated")] == true;
+    (!parts.is_empty()).then(|| Written { name, text: lines(&parts.join("\n…\n")), is_cut })
+}
+
+fn length(millis: i64) -> String {
+    if millis < 1000 { format!("{millis} ms") } else { format!("{}.{} s", millis / 1000, millis % 1000 / 100) }
+}
+
+fn lines(text: &str) -> String {
+    text.trim_end().split('\n').map(escape_hidden).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,13 @@
+//! Which of a call's arguments is a command: for who lists calls, and for who finds them by its words.
+
+use serde_json::Value;
+
+use super::spec_of;
+use crate::core::tool::Class;
+
+/// The command that a call of a tool runs, of its arguments as they are recorded.
+#[must_use]
+pub fn command_of<'a>(tool: &str, args: &'a Value) -> Option<&'a str> {
+    spec_of(tool).filter(|facts| facts.class == Class::Exec)?;
+    args["command"].as_str()
+}
