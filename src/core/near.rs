@@ -42,6 +42,6 @@ mod tests {
         assert_eq!(near("vm_get", known), ["vm_get"]);
         assert!(near("reboot", known).is_empty());
         assert!(near("", known).is_empty());
-        assert_eq!(did_you_mean("vm_lst", known, |name| format!("tool:{name}")).as_deref(), Some("Did you mean tool:vm_list?"));
+        assert_eq!(did_you_mean("vm_lisst", known, |name| format!("tool:{name}")).as_deref(), Some("Did you mean tool:vm_list?"));
     }
 }

@@ -374,8 +374,12 @@ mod tests {
                     assert!(!said.contains(id), "{}: {said}", kind.name());
                 }
                 let first = said.chars().next().unwrap();
+                let begins_with_a_name = is_name(said.split(' ').next().unwrap_or_default());
                 assert!(
-                    first.is_uppercase() || first.is_numeric() || who.is_some_and(|who| said.starts_with(who)),
+                    begins_with_a_name
+                        || first.is_uppercase()
+                        || first.is_numeric()
+                        || who.is_some_and(|who| said.starts_with(who)),
                     "{}: {said}",
                     kind.name()
                 );

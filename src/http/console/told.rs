@@ -22,10 +22,10 @@ pub fn after(request: &SignedInRequest, place: &str, text: &str) -> Response {
 /// Forgets the text once a page has said it. A part of a page that is asked for again and again says nothing.
 pub async fn once(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
     let is_said = cookie::has_told(request.headers()) && !request.headers().contains_key("hx-request");
-    let mut response = next.run(request).await;
+    let response = next.run(request).await;
     let is_page = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if is_said && is_page {
-        response.headers_mut().append(SET_COOKIE, cookie::end_told(&http.settings));
+        return (AppendHeaders([(SET_COOKIE, cookie::end_told(&http.settings))]), response).into_response();
     }
     response
 }
