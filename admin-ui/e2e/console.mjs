@@ -288,7 +288,7 @@ const scenarios = {
     await signIn(staff, demo.staff);
     await staff.goto(`${base}/console/reason?next=/console/`);
     await staff.getByLabel('Reason').fill('a drill');
-    await staff.getByRole('button', { name: 'Go on' }).click();
+    await staff.getByRole('button', { name: 'Continue' }).click();
     clicks = 0;
     await press(staff.getByRole('link', { name: 'Search', exact: true }));
     await press(staff.locator('td.of a').first(), { position: { x: 4, y: 4 } });
@@ -424,7 +424,7 @@ const scenarios = {
     await page.getByRole('button', { name: 'Dark' }).click();
     seen.said.push(await page.locator('html').getAttribute('data-theme'));
     await page.goto(`${base}/console/keys`);
-    await page.getByLabel('Name').fill('laptop');
+    await page.getByLabel('Name', { exact: true }).fill('laptop');
     await page.getByRole('button', { name: 'Create key' }).click();
     const key = await page.getByLabel('Key', { exact: true }).inputValue();
     await call('vm_list', {}, key);
@@ -495,7 +495,7 @@ const scenarios = {
     await signIn(customer, demo.customer);
     await visit(customer, ['', 'activity', 'approvals', 'events', 'keys', `keys/${key.id}/revoke`, `keys/${key.id}/connected`, 'connect', 'people', 'account', `calls/${made}`, `vms/${vm}`, 'nowhere']);
     await customer.goto(`${base}/console/keys`);
-    await customer.getByLabel('Name').fill('phone');
+    await customer.getByLabel('Name', { exact: true }).fill('phone');
     await customer.getByRole('button', { name: 'Create key' }).click();
     await look(customer, 'key created');
     seen.errors = seen.errors.filter((text) => !text.includes('404'));
@@ -632,7 +632,7 @@ const scenarios = {
     const page = await open(browser, {});
     await signIn(page, demo.customer);
     await page.goto(`${base}/console/keys`);
-    await page.getByLabel('Name').fill('laptop');
+    await page.getByLabel('Name', { exact: true }).fill('laptop');
     await page.getByRole('button', { name: 'Create key' }).click();
     const key = await page.getByLabel('Key', { exact: true }).inputValue();
     seen.said.push((await page.locator('#connected').innerText()).split('.')[0]);

@@ -83,11 +83,11 @@ codes! {
     /// The account or the key has as many as it may; the details say of what.
     QuotaExceeded = "quota_exceeded", 429, false;
     /// A guard argument is missing; `required` says which.
-    ConfirmationRequired = "confirmation_required", 422, false;
+    ConfirmationRequired = "confirmation_required", 422, true;
     /// The expected label is not the VM's label.
     LabelMismatch = "label_mismatch", 422, false;
     /// The confirmation is not the exact phrase.
-    PhraseMismatch = "phrase_mismatch", 422, false;
+    PhraseMismatch = "phrase_mismatch", 422, true;
     /// The call could not be recorded, so it was not made.
     AuditUnavailable = "audit_unavailable", 503, true;
     /// State the decision needs is missing or unreadable; it refuses.

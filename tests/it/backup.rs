@@ -20,8 +20,8 @@ fn script(name: &str) -> Command {
 }
 
 fn forelog(args: &[&str], data: &Path, database: Option<&str>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
-    command.args(args).arg("--data").arg(data);
+    let mut command = crate::cli::command(args);
+    command.arg("--data").arg(data);
     if let Some(url) = database {
         command.env("FORELOG_DATABASE_URL", url);
     }

@@ -179,7 +179,7 @@ fn error_schema() -> Value {
                 "code": { "enum": codes, "x-enumDescriptions": meanings },
                 "message": { "type": "string" },
                 "hint": { "type": "string" },
-                "retryable": { "type": "boolean" },
+                "retryable": { "type": "boolean", "description": "The call may be made again: as it was, or with what `details.add` names." },
                 "retry_after_ms": { "type": "integer" },
                 "call_id": { "type": "string" },
                 "details": { "type": "object" },

@@ -36,6 +36,7 @@ fn tool(facts: &'static ToolSpec) -> Tool {
         arguments: Classes::new(),
         results: Classes::new(),
         routes: Vec::new(),
+        asks: None,
         time_limit: Duration::from_mins(1),
         handler: Box::new(Fixture),
     }

@@ -32,16 +32,12 @@ impl Act {
     pub fn of(record: &CallRecord, said: Option<&SaidInCall>, title: Option<&str>) -> Self {
         let arguments = said.and_then(|said| said.arguments.as_ref());
         let command = arguments.and_then(|part| command_of(&record.tool, &part["args"]));
-        match command {
-            Some(command) => {
-                let end = said.and_then(|said| said.result.as_ref()).and_then(ended);
-                Self { command: Some(one_line(command)), end, text: String::new() }
-            }
-            None => {
-                let text = Some(sentence(record)).filter(|text| !text.is_empty());
-                Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
-            }
+        if let Some(command) = command {
+            let end = said.and_then(|said| said.result.as_ref()).and_then(ended);
+            return Self { command: Some(one_line(command)), end, text: String::new() };
         }
+        let text = Some(sentence(record)).filter(|text| !text.is_empty());
+        Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
     }
 
     /// All of it as one text.

@@ -62,7 +62,7 @@ pub struct Choice {
 }
 
 /// A list that one press leads to.
-pub struct Chosen {
+pub struct FilterLink {
     /// Where it is.
     pub href: String,
     /// What it says.
@@ -73,6 +73,7 @@ pub struct Chosen {
 
 #[derive(Template)]
 #[template(path = "activity.html")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by the template")]
 struct Activity {
     frame: Frame,
     is_staff: bool,
@@ -80,10 +81,10 @@ struct Activity {
     outcomes: Vec<Choice>,
     vms: Vec<Choice>,
     keys: Vec<Choice>,
-    callers: Vec<Chosen>,
+    callers: Vec<FilterLink>,
     /// Whose calls they are, if that was said.
     who: Option<&'static str>,
-    periods: Vec<Chosen>,
+    periods: Vec<FilterLink>,
     has_times: bool,
     is_narrow: bool,
     has_more_filters: bool,
@@ -141,14 +142,18 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
         keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
         callers: Callers::ALL
-            .map(|one| Chosen { href: with(&filters, &[("who", Some(one.name()))]), text: one.text(), is_chosen: one == callers })
+            .map(|one| FilterLink {
+                href: with(&filters, &[("who", Some(one.name()))]),
+                text: one.text(),
+                is_chosen: one == callers,
+            })
             .into(),
         who: said.map(Callers::name),
         periods: periods(now)
             .map(|one| {
                 let is_chosen = one.is(asked.from.as_deref(), asked.to.as_deref());
                 let bounds = if is_chosen { (None, None) } else { (Some(one.from.as_str()), one.to.as_deref()) };
-                Chosen { href: with(&filters, &[("from", bounds.0), ("to", bounds.1)]), text: one.text, is_chosen }
+                FilterLink { href: with(&filters, &[("from", bounds.0), ("to", bounds.1)]), text: one.text, is_chosen }
             })
             .into(),
         has_times: asked.from.is_some() || asked.to.is_some(),

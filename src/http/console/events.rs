@@ -6,7 +6,7 @@ use axum::extract::Query;
 use axum::response::Response;
 use serde_json::json;
 
-use super::activity::{Choice, Chosen, Pairs};
+use super::activity::{Choice, FilterLink, Pairs};
 use super::address::encoded;
 use super::event_rows::{Row, rows};
 use super::frame::{Frame, page};
@@ -28,7 +28,7 @@ struct Page {
     subject: String,
     from: String,
     to: String,
-    periods: Vec<Chosen>,
+    periods: Vec<FilterLink>,
     is_narrow: bool,
     rows: Vec<Row>,
     first: Option<String>,
@@ -69,7 +69,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         let is_chosen = one.is(asked.from.as_deref(), asked.to.as_deref());
         let bounds = [Some(format!("from={}", one.from)), one.to.as_ref().map(|to| format!("to={to}"))];
         let bounds = if is_chosen { Vec::new() } else { bounds.into_iter().flatten().collect() };
-        Chosen { href: href(&["from", "to"], bounds), text: one.text, is_chosen }
+        FilterLink { href: href(&["from", "to"], bounds), text: one.text, is_chosen }
     });
     let first = asked.cursor.is_some().then(|| href(&[], Vec::new()));
     let said = |name: &str| value(name).unwrap_or_default();

@@ -33,13 +33,13 @@ impl Terminal {
         let command = command_of(tool, &timeline["arguments"])?;
         let result = &timeline["result"];
         let exit = result["exit_code"].as_i64();
-        let took = result["duration_ms"].as_i64().map(length);
+        let duration = result["duration_ms"].as_i64().map(length);
         let how = match exit {
             Some(code) => format!("exit {code}"),
             None if result["timed_out"] == true => "ended by its time limit".to_owned(),
             None => String::new(),
         };
-        let end = [Some(how).filter(|how| !how.is_empty()), took].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        let end = [Some(how).filter(|how| !how.is_empty()), duration].into_iter().flatten().collect::<Vec<_>>().join(" · ");
         let outputs = [("stdout", "Standard output"), ("stderr", "Standard error")];
         Some(Self {
             command: lines(command),

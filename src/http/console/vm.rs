@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use serde_json::json;
 
-use super::activity::{Chosen, Row, rows};
+use super::activity::{FilterLink, Row, rows};
 use super::confirm::Confirm;
 use super::form::Posted;
 use super::frame::{Frame, page};
@@ -35,7 +35,7 @@ struct VmPage {
     may_exec: bool,
     may_stop: bool,
     may_stop_commands: bool,
-    periods: Vec<Chosen>,
+    periods: Vec<FilterLink>,
     rows: Vec<Row>,
 }
 
@@ -62,7 +62,7 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
             .map(|one| {
                 let end = one.to.as_ref().map_or_else(String::new, |to| format!("&to={to}"));
                 let href = format!("/console/activity?vm={}&from={}{end}", vm.id, one.from);
-                Chosen { href, text: one.text, is_chosen: false }
+                FilterLink { href, text: one.text, is_chosen: false }
             })
             .into(),
         rows: rows(&found.items, &request).await,

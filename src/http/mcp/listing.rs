@@ -52,8 +52,9 @@ fn listed_arguments(schema: &Value) -> Arc<JsonObject> {
     let fields = listed.get_mut("properties").and_then(Value::as_object_mut);
     for field in fields.into_iter().flat_map(|fields| fields.values_mut()).filter_map(Value::as_object_mut) {
         field.retain(|name, _| !BOUNDS.contains(&name.as_str()));
-        let of_items = field.get_mut("items").and_then(Value::as_object_mut);
-        of_items.into_iter().for_each(|items| items.retain(|name, _| !BOUNDS.contains(&name.as_str())));
+        if let Some(items) = field.get_mut("items").and_then(Value::as_object_mut) {
+            items.retain(|name, _| !BOUNDS.contains(&name.as_str()));
+        }
     }
     Arc::new(listed)
 }

@@ -94,7 +94,7 @@ async fn goes_on(console: ConsoleServer) {
     let staff = console.investigator().await;
     let position = async || console.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
     let begun = position().await;
-    let path = format!("/console/tail/stream?q=tool:vm_get,no_such&after={begun}");
+    let path = format!("/console/tail/stream?q=tool:vm_get,unknown&after={begun}");
     let mut tail = Tail::open(&staff, &path, None).await;
     for customer in [&console.one, &console.other] {
         console.call(&customer.key, "vm_list", json!({})).await;

@@ -336,8 +336,7 @@ impl Cluster {
     }
 
     fn ask(&self, args: &[&str]) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
-        let output = command.args(args).arg("--data").arg(self.data.path()).output().expect("run forelog");
+        let output = crate::cli::command(args).arg("--data").arg(self.data.path()).output().expect("run forelog");
         let said = [output.stdout, output.stderr].concat();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&said));
     }

@@ -6,8 +6,8 @@ use super::{code, hold, table};
 
 const ABOUT: &str = "\
 Every refusal and failure carries one of these codes, over MCP, REST and the command line alike, in `error.code`. A code never changes
-its meaning; new meanings get new codes. `error.message` says the same for people, `error.details` more. *Retryable*: the same call
-may succeed later without being changed; `retry_after_ms` says when, where that is known. Over MCP the status is always 200.";
+its meaning; new meanings get new codes. `error.message` says the same for people, `error.details` more. *Retryable*: the call may
+be made again, as it was or with what `details.add` names; `retry_after_ms` says when, where that is known. Over MCP the status is always 200.";
 
 /// Some codes have more to say than others.
 fn advice(step: impl Into<Option<&'static str>>) -> String {

@@ -17,7 +17,7 @@ pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<Stri
     let mut items: Vec<String> = Vec::new();
     for item in line.items() {
         if let Some(tools) =
-            class_of(item).and_then(|(class, without)| tools(class, without, &request.http.gateway.control().catalogue))
+            class_of(item).map(|(class, without)| tools(class, without, &request.http.gateway.control().catalogue))
         {
             items.push(tools);
         } else if let Some((name, without)) = account_name(item) {
@@ -41,13 +41,13 @@ fn class_of(item: &str) -> Option<(Class, bool)> {
 }
 
 /// A condition for the tools of a class. Those that administer are more than one condition may name, and are all the others.
-fn tools(class: Class, without: bool, catalogue: &Catalogue) -> Option<String> {
+fn tools(class: Class, without: bool, catalogue: &Catalogue) -> String {
     let is_control = class == Class::Control;
     let wanted = |of: Class| if is_control { of != Class::Control } else { of == class };
     let names: Vec<&str> = catalogue.iter().filter(|tool| wanted(tool.facts.class)).map(|tool| tool.facts.name).collect();
     // No tool of the class: a name that no call has, so that nothing is found.
     let names = if names.is_empty() { class.as_str().to_owned() } else { names.join(",") };
-    Some(format!("{}{}:{names}", if without == is_control { "" } else { "-" }, Field::Tool.name()))
+    format!("{}{}:{names}", if without == is_control { "" } else { "-" }, Field::Tool.name())
 }
 
 /// The name in `account:name`, unless it is an id.
