@@ -1,6 +1,7 @@
 //! The pure heart: what a call is and how it is decided. No I/O, no clock, no randomness; they are arguments.
 
 pub mod about;
+pub mod alarm;
 pub mod approval;
 pub mod bounded;
 pub mod call;

@@ -80,6 +80,7 @@ pub(super) struct Loose {
     pub(super) policy: Mark,
     pub(super) limits: Mark,
     pub(super) clock: Mark,
+    pub(super) alarms: Mark,
 }
 
 /// The sum that a root is made of.

@@ -169,11 +169,13 @@ pub enum RowKind {
     Policy,
     /// The limits in force.
     Limits,
+    /// Switches that were changed on the data itself.
+    Alarms,
 }
 
 impl RowKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Clock,
         Self::Account,
         Self::Person,
@@ -183,6 +185,7 @@ impl RowKind {
         Self::Switch,
         Self::Policy,
         Self::Limits,
+        Self::Alarms,
     ];
 
     /// As it is written in a row's name.
@@ -198,6 +201,7 @@ impl RowKind {
             Self::Switch => "switch",
             Self::Policy => "policy",
             Self::Limits => "limits",
+            Self::Alarms => "alarms",
         }
     }
 

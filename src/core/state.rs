@@ -5,6 +5,7 @@
 //! row that differs from the fold of the log is a fault, and nothing is decided with it (P12): what is loaded has the root
 //! that the newest event says ([`ControlState::follows`]).
 
+use super::alarm::Alarms;
 use super::clock::Accepted;
 use super::earlier_terms::TermsInForce;
 use super::id::{Epoch, Position};
@@ -41,6 +42,8 @@ pub struct ControlState {
     pub invitations: Table<Invitation>,
     /// The clock as it was last accepted; none if it never had to be.
     pub clock: Option<Accepted>,
+    /// Switches that were changed on the data itself, lately.
+    pub alarms: Alarms,
     /// What the root counts the rows as that are in no table.
     pub(super) loose: Loose,
     /// Digest of all rows.
@@ -63,13 +66,15 @@ impl PartialEq for ControlState {
             users,
             invitations,
             clock,
+            alarms,
             loose: _,
             root: _,
         } = self;
         (*epoch, *position) == (other.epoch, other.position)
             && (accounts, credentials, vms) == (&other.accounts, &other.credentials, &other.vms)
             && (switches, policy, terms) == (&other.switches, &other.policy, &other.terms)
-            && (users, invitations, clock) == (&other.users, &other.invitations, &other.clock)
+            && (users, invitations) == (&other.users, &other.invitations)
+            && (clock, alarms) == (&other.clock, &other.alarms)
     }
 }
 

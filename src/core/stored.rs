@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error};
 
+use super::alarm::Alarms;
 use super::canonical::canonical_exact;
 use super::clock::Accepted;
 use super::earlier_terms::TermsInForce;
@@ -41,6 +42,7 @@ enum Content {
     Policy(PolicySet),
     Limits(TermsInForce),
     Clock(Accepted),
+    Alarms(Alarms),
 }
 
 impl ControlState {
@@ -58,6 +60,7 @@ impl ControlState {
             RowKind::Person => self.users.document(&name.key),
             RowKind::Invitation => self.invitations.document(&name.key),
             RowKind::Clock => bytes(self.clock.as_ref()),
+            RowKind::Alarms => bytes(Some(&self.alarms)),
             RowKind::Limits => bytes(self.terms.as_ref()),
             RowKind::Policy => bytes(self.policy.as_ref()),
         }
@@ -102,6 +105,10 @@ impl ControlState {
                 self.clock = Some(row);
                 std::mem::replace(&mut self.loose.clock, mark)
             }
+            Content::Alarms(row) => {
+                self.alarms = row;
+                std::mem::replace(&mut self.loose.alarms, mark)
+            }
         };
         self.root.replace(was, mark);
     }
@@ -144,6 +151,7 @@ impl ControlState {
             RowKind::Person => self.users.mark(&name.key),
             RowKind::Invitation => self.invitations.mark(&name.key),
             RowKind::Clock => self.loose.clock,
+            RowKind::Alarms => self.loose.alarms,
             RowKind::Limits => self.loose.limits,
             RowKind::Policy => self.loose.policy,
         }
@@ -158,6 +166,7 @@ impl ControlState {
             RowKind::Person => self.users.set_mark(&name.key, mark),
             RowKind::Invitation => self.invitations.set_mark(&name.key, mark),
             RowKind::Clock => self.loose.clock = mark,
+            RowKind::Alarms => self.loose.alarms = mark,
             RowKind::Limits => self.loose.limits = mark,
             RowKind::Policy => self.loose.policy = mark,
         }
@@ -176,6 +185,7 @@ fn content(kind: &str, key: &str, doc: &[u8]) -> Result<Content, serde_json::Err
         RowKind::Vm => Content::Vm(of_key(key, doc)?),
         RowKind::Credential => Content::Credential(Box::new(of_key(key, doc)?)),
         RowKind::Policy => only("set").and_then(|()| serde_json::from_slice(doc)).map(Content::Policy)?,
+        RowKind::Alarms => only("set").and_then(|()| serde_json::from_slice(doc)).map(Content::Alarms)?,
         RowKind::Clock => only("accepted").and_then(|()| serde_json::from_slice(doc)).map(Content::Clock)?,
         RowKind::Limits => only("set").and_then(|()| serde_json::from_slice(doc)).map(Content::Limits)?,
     })

@@ -222,7 +222,7 @@ async fn postgres_readiness_follows_the_database() {
     let (cluster, dir) = (Cluster::start().await, dir());
     let text = format!("database_url = \"{}\"\n", cluster.fresh_database().await);
     std::fs::write(dir.path().join("forelog.toml"), text).expect("a configuration");
-    let at = ["serve", "--data", shown(dir.path())];
+    let at = ["serve", "--create", "--data", shown(dir.path())];
     let server = Server::start(&at, &dir.path().join("serve.log")).await;
     let ready = || async { reqwest::get(format!("{}/readyz", server.says("/base_url"))).await.expect("an answer").status() };
     assert_eq!(ready().await, 200);

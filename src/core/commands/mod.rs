@@ -16,6 +16,7 @@
 //! [`Writer::change`]: crate::log::writer::Writer::change
 
 pub mod account;
+pub mod alarm;
 mod ending;
 pub mod invitation;
 pub mod issuer;

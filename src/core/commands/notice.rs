@@ -2,7 +2,7 @@
 
 use super::{Change, Command, Snapshot};
 use crate::core::event::{DrillCompleted, EventKind};
-use crate::core::id::{AccountId, CredentialId, EventId, Position, SwitchId, UserId};
+use crate::core::id::{AccountId, EventId, UserId};
 use crate::core::refusal::Refusal;
 
 /// What is recorded.
@@ -10,17 +10,6 @@ use crate::core::refusal::Refusal;
 pub enum Notice {
     /// A drill of the switches came to its end.
     DrillCompleted(DrillCompleted),
-    /// Staff have seen that a switch was engaged or released on the data itself.
-    AlarmAcknowledged {
-        /// The switch.
-        switch: SwitchId,
-        /// Where its event is.
-        alarm: Position,
-        /// Who has seen it.
-        by: UserId,
-        /// What they said it with.
-        credential: CredentialId,
-    },
     /// Staff, or whoever owns the data, read the log of an account or of all.
     LogRead {
         /// Who; none on the data itself.
@@ -53,9 +42,6 @@ impl Command for Notify {
     fn decide(&self, _: &Snapshot<'_>) -> Result<Change, Refusal> {
         let kind = match self.notice.clone() {
             Notice::DrillCompleted(drill) => EventKind::DrillCompleted(drill),
-            Notice::AlarmAcknowledged { switch, alarm, by, credential } => {
-                EventKind::AlarmAcknowledged { switch, alarm, by, credential }
-            }
             Notice::LogRead { user, account, what } => EventKind::LogRead { user, account, what: what.into() },
             Notice::SignInRefused { user, issuer } => EventKind::SignInRefused { user, issuer: issuer.map(Into::into) },
         };

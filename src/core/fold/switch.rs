@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::core::alarm::Alarm;
 use crate::core::event::EventKind;
 use crate::core::id::Position;
 use crate::core::ramp::Ramp;
@@ -11,7 +12,7 @@ use crate::core::switch::Switch;
 use crate::core::time::Micros;
 
 impl ControlState {
-    /// Folds in an event about a switch; none if it is about something else.
+    /// Folds in an event about a switch, and the alarm that it raises; none if it is about something else.
     pub(super) fn change_switch(
         &mut self,
         position: Position,
@@ -19,6 +20,18 @@ impl ControlState {
         kind: &EventKind,
         note: &Value,
     ) -> Option<Vec<RowName>> {
+        if let EventKind::AlarmAcknowledged { alarm, by, .. } = kind {
+            return self.alarms.acknowledge(*alarm, by).then(|| named(RowKind::Alarms, "set"));
+        }
+        let mut touched = self.change_switch_row(position, at, kind, note)?;
+        if let Some(alarm) = Alarm::of(position, at, kind, note) {
+            self.alarms.raise(alarm);
+            touched.extend(named(RowKind::Alarms, "set"));
+        }
+        Some(touched)
+    }
+
+    fn change_switch_row(&mut self, position: Position, at: Micros, kind: &EventKind, note: &Value) -> Option<Vec<RowName>> {
         match kind {
             EventKind::SwitchEngaged { switch, target, by, credential, running, expires_at } => {
                 let row = Switch {

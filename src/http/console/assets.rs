@@ -23,27 +23,39 @@ const STYLE: &str =
 const SCRIPT: &str =
     concat!(include_str!("../../../admin-ui/assets/console.js"), include_str!("../../../admin-ui/assets/keys.js"));
 
-static ASSETS: [Asset; 5] = [
-    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: STYLE.as_bytes() },
-    Asset {
-        name: "htmx.js",
-        kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-4.0.1.min.js"),
-    },
-    Asset {
-        name: "htmx-license.txt",
-        kind: "text/plain; charset=utf-8",
-        bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-LICENSE.txt"),
-    },
-    Asset { name: "console.js", kind: "text/javascript; charset=utf-8", bytes: SCRIPT.as_bytes() },
-    Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../admin-ui/assets/icon.svg") },
-];
+static SENT_STYLE: LazyLock<String> = LazyLock::new(|| without_notes(STYLE));
+static SENT_SCRIPT: LazyLock<String> = LazyLock::new(|| without_notes(SCRIPT));
+
+/// The lines that a browser needs: without indentation, and without those that are notes for us.
+fn without_notes(source: &str) -> String {
+    let is_note = |line: &str| line.is_empty() || line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"));
+    let lines: Vec<&str> = source.lines().map(str::trim).filter(|line| !is_note(line)).collect();
+    lines.join("\n")
+}
+
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
+    [
+        Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: SENT_STYLE.as_bytes() },
+        Asset {
+            name: "htmx.js",
+            kind: "text/javascript; charset=utf-8",
+            bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-4.0.1.min.js"),
+        },
+        Asset {
+            name: "htmx-license.txt",
+            kind: "text/plain; charset=utf-8",
+            bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-LICENSE.txt"),
+        },
+        Asset { name: "console.js", kind: "text/javascript; charset=utf-8", bytes: SENT_SCRIPT.as_bytes() },
+        Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../admin-ui/assets/icon.svg") },
+    ]
+});
 
 /// Changes whenever one of them does.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let mut all = Sha256::new();
-        for asset in &ASSETS {
+        for asset in ASSETS.iter() {
             all.update(asset.bytes);
         }
         hex::encode(all.finalize()).chars().take(12).collect()

@@ -36,6 +36,8 @@ pub struct Frame {
     pub nav: Vec<Link>,
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
+    /// How many more there are.
+    pub more_switches: usize,
     /// What the staff are told on every page.
     pub notices: Notices,
     /// What the form before it has done.
@@ -140,6 +142,7 @@ impl Frame {
             who: None,
             nav: Vec::new(),
             switches: Vec::new(),
+            more_switches: 0,
             notices: Notices::default(),
             told: None,
             as_of: None,
@@ -157,6 +160,7 @@ impl Frame {
         let badges = Badges { waiting: waiting(request).await, switches: switches(request, now).0 };
         let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
+        let concerning = widest_first(in_force(&state, now).filter(concerns));
         Self {
             title: title.into(),
             appearance: request.appearance,
@@ -170,8 +174,13 @@ impl Frame {
                 form_token: request.signed_in.token.form_token(),
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here, badge: badges.of(href) }).collect(),
-            switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
-            notices: if request.is_staff() { notices(request, now).await } else { Notices::default() },
+            more_switches: concerning.len().saturating_sub(MAX_SWITCHES),
+            switches: concerning
+                .into_iter()
+                .take(MAX_SWITCHES)
+                .map(|row| engaged(row, &state, request.is_staff(), now))
+                .collect(),
+            notices: if request.is_staff() { notices(request, &state, now).await } else { Notices::default() },
             told: request.told.as_deref().map(escape_hidden),
             as_of: as_of(request, now).await,
             assets: super::assets::version(),
@@ -218,6 +227,18 @@ async fn as_of(request: &SignedInRequest, now: Micros) -> Option<AsOf> {
     let is_late = now.since(at(position.next())) >= LATE;
     let missing = is_late.then(|| group_digits(head.position.0 - position.0));
     Some(AsOf { position: group_digits(position.0), at: DisplayTime::of(at(position), now), missing })
+}
+
+/// Switches that every page names; a tenant can make a thousand.
+const MAX_SWITCHES: usize = 5;
+
+/// Switches in the order in which they matter to whoever is to be told: what stops everybody, what a person stopped, the newest.
+pub fn widest_first<'a>(switches: impl Iterator<Item = &'a Switch>) -> Vec<&'a Switch> {
+    let mut all: Vec<&Switch> = switches.collect();
+    all.sort_by_key(|row| {
+        (!row.target.is_global(), row.by.is_none() && row.credential.is_some(), std::cmp::Reverse(row.engaged_at))
+    });
+    all
 }
 
 /// The switches that stop something now.

@@ -16,7 +16,7 @@ use super::ended_switches::{self, EndedSwitch};
 use super::form::Posted;
 use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
-use super::frame::{Frame, in_force, page, stops};
+use super::frame::{Frame, in_force, page, stops, widest_first};
 use super::impact;
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
@@ -33,12 +33,17 @@ use crate::core::time::Micros;
 
 const HERE: &str = "/console/switches";
 
+/// Switches in force that are listed.
+const MAX_LISTED: usize = 200;
+
 #[derive(Template)]
 #[template(path = "switches.html")]
 struct Switches {
     frame: Frame,
     may_engage: bool,
     in_force: Vec<Row>,
+    /// How many more there are.
+    more: usize,
     nodes: Nodes,
     drill: Option<LastDrill>,
     history: Vec<EndedSwitch>,
@@ -115,7 +120,9 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
     gateway.check_reader(&request.principal, "switches", None, json!({ "page": "switches" })).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let mut rows = Vec::new();
-    for switch in in_force(&state, now) {
+    let standing = widest_first(in_force(&state, now));
+    let more = standing.len().saturating_sub(MAX_LISTED);
+    for switch in standing.into_iter().take(MAX_LISTED) {
         rows.push(row(&request, switch, &state, now).await);
     }
     let (history, older) = ended_switches::page_of(&request, older.cursor, now).await?;
@@ -123,6 +130,7 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
         frame: Frame::of("Switches", HERE, &request).await,
         may_engage: request.may(Scope::StaffSwitch),
         in_force: rows,
+        more,
         nodes: nodes(&request).await?,
         drill: drill::last(&request, now).await?,
         history,

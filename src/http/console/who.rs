@@ -39,8 +39,11 @@ pub async fn engager(request: &SignedInRequest, switch: &Switch, state: &Control
 
 /// Whoever sat at the data when something was done from the command line, as the note of its event says.
 pub fn operator(note: &Value) -> Option<String> {
-    let said = |field: &str| escape_hidden(note["operator"][field].as_str().unwrap_or("unknown"));
-    note["operator"]
-        .is_object()
-        .then(|| format!("from the command line, by {} on host \u{201c}{}\u{201d}", said("user"), said("host")))
+    let said = |field: &str| note["operator"][field].as_str().unwrap_or("unknown");
+    note["operator"].is_object().then(|| command_line(said("user"), said("host")))
+}
+
+/// The command line, with who sat at it and where.
+pub fn command_line(user: &str, host: &str) -> String {
+    format!("from the command line, by {} on host \u{201c}{}\u{201d}", escape_hidden(user), escape_hidden(host))
 }

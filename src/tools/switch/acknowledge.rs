@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::core::call::Outcome;
-use crate::core::code::Code;
-use crate::core::commands::notice::{Notice, Notify};
+use crate::core::commands::alarm::Acknowledge;
 use crate::core::engagement::{REASON, check_reason};
 use crate::core::id::{Epoch, Position, SwitchId, UserId};
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
@@ -57,19 +55,10 @@ async fn acknowledge(execution: Execution, Args { alarm, reason }: Args) -> Resu
     if let Some(reason) = &reason {
         check_reason(reason)?;
     }
-    let event = execution.ports.reader.event(alarm).await?;
-    let Some(switch) = event.and_then(|event| event.kind.break_glass().cloned()) else {
-        return Err(Outcome::Failed(no_alarm()));
-    };
-    let (by, credential) = (execution.principal.user.clone(), execution.principal.credential.clone());
-    let note = note(&execution, &execution.principal.account, json!({ "reason": reason })).await?;
-    let event = Some(note.id());
-    let notice = Notice::AlarmAcknowledged { switch: switch.clone(), alarm, by: by.clone(), credential };
-    change(&execution, [note], Notify { notice, event }).await?;
+    let who = &execution.principal;
+    let note = note(&execution, &who.account, json!({ "reason": reason })).await?;
+    let (by, credential, event) = (who.user.clone(), who.credential.clone(), note.id());
+    let command = Acknowledge { alarm, by: by.clone(), credential, event };
+    let switch = change(&execution, [note], command).await?.answer;
     Ok(Output { alarm, switch, by })
-}
-
-fn no_alarm() -> Refusal {
-    Refusal::new(Code::NotFound, "There is no alarm at this position.")
-        .hint("It is the position of an event that engaged or released a switch on the data itself; GET /events lists them.")
 }

@@ -1,6 +1,7 @@
 //! Commands: what each change of control state is decided by, whoever asks for it. Given a state, when a command, then events or a
 //! refusal.
 
+mod alarms;
 mod in_force;
 mod keys;
 mod people;

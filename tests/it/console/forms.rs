@@ -124,7 +124,7 @@ async fn console_staff_find_accounts_by_name_address_and_vm_for_a_reason() {
     assert_eq!(console.events("log_read").await.len(), 0, "read without a reason");
     let staff = console.investigator().await;
     let (one, other) = (console.one.account.to_string(), console.other.account.to_string());
-    for q in ["one@example.com", "ONE-WEB-1", &console.one.vm.to_string(), &one] {
+    for q in ["one@example.com", "ONE-WEB-1", console.one.vm.as_ref(), &one] {
         let page = staff.page(&format!("/console/accounts?q={q}")).await;
         assert!(
             page.contains(&format!("/console/accounts/{one}")) && !page.contains(&format!("/console/accounts/{other}")),

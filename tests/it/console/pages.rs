@@ -237,7 +237,9 @@ async fn console_older_pages_do_not_shift_when_something_happens() {
     assert!(second.iter().all(|id| !first.contains(id)));
     let wrong = browser.page("/console/activity?from=yesterday").await;
     assert!(wrong.contains("role=\"alert\"") && wrong.contains("from"), "a filter that cannot be read is not said");
-    let none = browser.page("/console/activity?tool=vm_nothing").await;
+    let unknown = browser.page("/console/activity?tool=vm_nothing").await;
+    assert!(unknown.contains("role=\"alert\"") && unknown.contains("tool"), "a tool that does not exist is not said");
+    let none = browser.page("/console/activity?tool=vm_power").await;
     assert!(none.contains("No call fits these filters"), "an empty page does not say why");
 }
 
