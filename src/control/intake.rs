@@ -95,9 +95,9 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
         return rejected(request, tool, canonical, refusal);
     }
     let Some(known) = tool else {
-        let (mut args, text) = unknown(&request.tool);
+        let mut args = unknown(&request.tool);
         args["size"] = json!(canonical.len());
-        let recorded = Scrubbed::of(json!({ "args": args, "text": text }));
+        let recorded = Scrubbed::of(json!({ "args": args, "text": "" }));
         return Intake {
             tool,
             name: Run::UNKNOWN.to_owned(),
@@ -135,26 +135,26 @@ fn rejected<'a>(request: &Request, tool: Option<&'a Tool>, canonical: Vec<u8>, r
     let name = tool.map_or(Run::UNKNOWN, |tool| tool.facts.name).to_owned();
     let faults = refusal.details.get("faults").cloned().unwrap_or_else(|| json!([{ "path": "/", "rule": "request" }]));
     // Null stands for what never came: it has no size.
-    let (mut args, text) = if tool.is_none() { unknown(&request.tool) } else { (json!({}), "") };
+    let mut args = if tool.is_none() { unknown(&request.tool) } else { json!({}) };
     args["faults"] = faults;
     if !request.args.is_null() {
         args["size"] = json!(canonical.len());
     }
-    let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": text })), Some(refusal.clone()));
+    let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": "" })), Some(refusal.clone()));
     let (about, reach) = (About::default(), ProviderReach::default());
     Intake { tool, name, about, reach, args: None, invalid, guard: None, recorded, canonical, key: None }
 }
 
-/// What is recorded of the name of a tool that there is not, and what the call is found by. A text that has not the form of a
+/// What is recorded of the name of a tool that there is not: content, like what commands say, and none of it public. A text that has not the form of a
 /// name may be anything, a secret too, and only its size is kept.
-fn unknown(name: &str) -> (Value, &str) {
+fn unknown(name: &str) -> Value {
     let is_separator = |c: char| "_-./:".contains(c);
     let has_form = name.len() <= NAME
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().skip(1).all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || is_separator(c))
         && name.chars().filter(char::is_ascii_digit).count() <= DIGITS
         && name.split(is_separator).all(|word| word.len() <= WORD);
-    if has_form && !holds_token(name) { (json!({ "tool": name }), name) } else { (json!({ "tool_bytes": name.len() }), "") }
+    if has_form && !holds_token(name) { json!({ "tool": name }) } else { json!({ "tool_bytes": name.len() }) }
 }
 
 /// What is kept of arguments that fit the schema, without those that name nothing of the caller's.

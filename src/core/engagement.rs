@@ -14,6 +14,7 @@ use super::state::ControlState;
 use super::switch::Target;
 use super::time::{MAX_DURATION, Micros};
 use super::tool::ToolSpec;
+use super::visible::says_something;
 
 /// Most characters of a reason.
 pub const REASON: usize = 500;
@@ -80,8 +81,13 @@ pub fn check_reason(reason: &str) -> Result<(), Refusal> {
     check_text("reason", reason, REASON)
 }
 
+/// The same where one may be left out.
+pub fn check_reason_if_any(reason: Option<&str>) -> Result<(), Refusal> {
+    reason.map_or(Ok(()), check_reason)
+}
+
 fn check_text(name: &str, text: &str, most: usize) -> Result<(), Refusal> {
-    if text.trim().is_empty() {
+    if !says_something(text) {
         return Err(Refusal::new(Code::ValidationFailed, format!("The {name} is empty.")));
     }
     let length = text.chars().count();

@@ -21,6 +21,12 @@ pub fn escape_hidden(text: &str) -> String {
     shown
 }
 
+/// Whether there is anything in a text to be read: a reason of spaces and characters without ink is none.
+#[must_use]
+pub fn says_something(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_hidden(c))
+}
+
 /// Whether a character would not be seen, or changes how its neighbours are seen: what Unicode says may be ignored in display
 /// (`Default_Ignorable_Code_Point`: without width, fillers, variation selectors), controls, marks of line and direction,
 /// interlinear notes, and two that have width and no ink.
@@ -37,4 +43,19 @@ pub(super) fn is_hidden(c: char) -> bool {
 pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_something;
+
+    #[test]
+    fn a_text_without_ink_says_nothing() {
+        for text in ["", " ", "\t\n", "\u{a0}", "\u{200b}", "\u{2060}\u{3000}", "\u{2800}", "\u{3164}", "\u{feff}\u{202e}"] {
+            assert!(!says_something(text), "{text:?}");
+        }
+        for text in ["x", " 7 ", "障害", "\u{200b}é"] {
+            assert!(says_something(text), "{text:?}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::body_budget::{BodyOwner, BufferedBody, Reservation, Unread, no_room};
 use super::caller::Revoked;
@@ -18,6 +19,7 @@ use super::{Http, query};
 use crate::core::code::Code;
 use crate::core::document;
 use crate::core::refusal::Refusal;
+use crate::core::visible::says_something;
 
 /// Reads a whole body, if it is not too large, there is room for it, and it comes in time.
 pub async fn read(body: Body, http: &Http, whose: &BodyOwner) -> Result<BufferedBody, Problem> {
@@ -133,13 +135,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// The query, as `T`; what `T` does not know is refused.
+/// The query, as `T`; what `T` does not know is refused, and so is a reason that says nothing.
 pub struct Filters<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        query::read(parts.uri.query().unwrap_or_default()).map(Self).map_err(|fault| Problem::malformed(fault.to_string()))
+        let query = parts.uri.query().unwrap_or_default();
+        let read = query::read(query).map(Self).map_err(|fault| Problem::malformed(fault.to_string()))?;
+        if form_urlencoded::parse(query.as_bytes()).any(|(name, reason)| name == "reason" && !says_something(&reason)) {
+            return Err(Problem::malformed("The reason is empty."));
+        }
+        Ok(read)
     }
 }

@@ -7,6 +7,7 @@ use crate::core::noun::vm::VM;
 use crate::core::principal::{Principal, Side};
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
+use crate::core::visible::says_something;
 use crate::tools::Catalogue;
 
 /// Calls on a page, if nobody says how many.
@@ -81,7 +82,7 @@ impl CallFilters {
 
     /// Whether who asks this may read the commands of what is found: staff once they have said why.
     pub fn reads_commands(&self, who: &Principal) -> bool {
-        who.side == Side::Customer || self.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty())
+        who.side == Side::Customer || self.reason.as_deref().is_some_and(says_something)
     }
 
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.

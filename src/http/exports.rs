@@ -23,6 +23,7 @@ use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search};
 use crate::core::visibility::Visibility;
+use crate::core::visible::says_something;
 use crate::tools::export::sheet::Sheet;
 use crate::tools::export::{CREATE, Export};
 use crate::tools::{ActivityQuery, CallRecord, NodeSlot};
@@ -102,7 +103,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
 
 /// Whether staff who take calls of several accounts away have said why: whoever made the export has, when they made it.
 pub fn check_reason(who: &Principal, record: &CallRecord, export: &Export, reason: Option<&str>) -> Result<(), Refusal> {
-    let has_said = record.user == who.user.as_str() || reason.is_some_and(|reason| !reason.trim().is_empty());
+    let has_said = record.user == who.user.as_str() || reason.is_some_and(says_something);
     if who.side == Side::Customer || export.account.is_some() || has_said {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! By what the words of commands are found: digests under the data key that the command itself lies under.
 //!
 //! INVARIANT: without that key no digest can be made or recognized, so what erases the key of a month erases what is found of that
-//! month too, wherever digests still lie ([ADR 0114](../../docs/adr/0114-commands-are-found-by-digests.md)).
+//! month too, wherever digests still lie. No digest is a word that somebody can type, nor begins like one ([ADR 0114](../../docs/adr/0114-commands-are-found-by-digests.md)).
 
 use super::data_key::month_key;
 use super::sql::Value;
@@ -11,6 +11,10 @@ use crate::core::time::Micros;
 
 /// Keeps digests of words apart from everything else that a data key is used for.
 const PURPOSE: &[u8] = b"forelog words of commands 1";
+
+/// How a digest begins where words lie. It is neither letter nor digit, so no word of a text or of a search has it
+/// (`core::search::words`), and no beginning of a word runs into digests.
+const MARK: char = '·';
 
 /// So much of a digest, in bytes: two words of one account are never the same by chance.
 const SIZE: usize = 12;
@@ -28,7 +32,7 @@ impl Vault {
         }
         let Some(key) = self.key(key).await? else { return Ok(Vec::new()) };
         let own = hmac(&**key, PURPOSE);
-        Ok(words.iter().map(|word| hex::encode(&hmac(&own, word.as_bytes())[..SIZE])).collect())
+        Ok(words.iter().map(|word| format!("{MARK}{}", hex::encode(&hmac(&own, word.as_bytes())[..SIZE]))).collect())
     }
 
     /// The data keys of an account that are there, of the months from `from` up to `to`: the newest ones, if they are many.

@@ -14,6 +14,7 @@ use super::error::PolicyError;
 use super::question::{Query, Vocabulary};
 use crate::core::hold::{Approver, Hold};
 use crate::core::proposal::Verdict;
+use crate::core::visible::says_something;
 
 /// A validated set of policies.
 pub struct Set {
@@ -179,7 +180,7 @@ fn hold_of(policy: &Policy) -> Result<Option<Hold>, String> {
         let lonely = ["approver", "second_person", "separate"].into_iter().find(|name| said(name).is_some());
         return lonely.map_or(Ok(None), |name| Err(format!("@{name} says more of a @hold, and there is none")));
     };
-    if why.trim().is_empty() {
+    if !says_something(why) {
         return Err("@hold needs a text that says why".into());
     }
     if policy.effect() == Effect::Forbid {

@@ -37,7 +37,7 @@ pub mod under_way;
 mod vm;
 
 pub use catalogue::Catalogue;
-pub use command_text::command_of;
+pub use command_text::{command_of, told_content};
 pub use declare::Arguments;
 pub use execution::{Calls, Execution, Progress};
 pub use instant::Instant;

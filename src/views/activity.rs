@@ -13,7 +13,7 @@ use super::call::{COLUMNS, Call};
 use super::filter::select;
 use super::hidden::HiddenWords;
 use super::page::Cursor;
-use super::query_slots::QuerySlots;
+use super::query_slots::{QuerySlot, QuerySlots};
 use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::event::Event;
@@ -71,14 +71,18 @@ impl Calls {
         Self { views, budget, turns: QuerySlots::default() }
     }
 
-    /// Looks into the views for as long as that may take, when it is the turn of who may see that.
-    pub(super) async fn query_rows(&self, visibility: &Visibility, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
-        let _turn = self.turns.take(visibility).await?;
+    /// Waits for the turn of who may see this much.
+    pub(super) async fn turn(&self, visibility: &Visibility) -> Result<QuerySlot, ViewError> {
+        self.turns.take(visibility).await
+    }
+
+    /// Looks into the views for as long as that may take, in a turn.
+    pub(super) async fn query_rows(&self, _turn: &QuerySlot, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
         Ok(self.views.database.query_within(sql, args, self.budget).await?)
     }
 
-    /// The words of a search as commands are found by them now.
-    pub(super) async fn hidden_words(&self, query: &ActivityQuery) -> Result<HiddenWords, ViewError> {
+    /// The words of a search as commands are found by them now. Made in a turn: digests are work too.
+    pub(super) async fn hidden_words(&self, _turn: &QuerySlot, query: &ActivityQuery) -> Result<HiddenWords, ViewError> {
         let newest = self.views.reader.store.head().await?.at;
         self.views.hidden_words(query, newest).await
     }
@@ -115,9 +119,11 @@ impl Calls {
             Ok(from) => from,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let hidden = self.hidden_words(query).await?;
+        let turn = self.turn(&query.visibility).await?;
+        let hidden = self.hidden_words(&turn, query).await?;
         let (sql, args) = select((query, &hidden), from, query.limit + 1, self.views.database.dialect());
-        let rows = self.query_rows(&query.visibility, &sql, args).await?;
+        let rows = self.query_rows(&turn, &sql, args).await?;
+        drop(turn);
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let calls: Vec<Call> = rows.iter().take(size).map(Call::read).collect::<Result<_, _>>()?;
         let before = calls.last().filter(|_| rows.len() > size).map(Call::intent);

@@ -106,7 +106,9 @@ impl Calls {
         from: Cursor,
     ) -> Result<AdministrationPage, ViewError> {
         let (sql, args) = select(query, from);
-        let rows = self.query_rows(&query.visibility, &sql, args).await?;
+        let turn = self.turn(&query.visibility).await?;
+        let rows = self.query_rows(&turn, &sql, args).await?;
+        drop(turn);
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {

@@ -13,13 +13,14 @@ use super::status::hash;
 use super::{ViewError, administration, call, label};
 use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::Position;
+use crate::core::job::Run;
 use crate::core::search::words::indexed;
 use crate::log::dialect::Dialect;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::sql::Transaction;
 use crate::log::store::PayloadRow;
 use crate::log::vault::VaultError;
-use crate::tools::command_of;
+use crate::tools::told_content;
 
 /// Words of a command that it is found by.
 const WORDS: usize = 200;
@@ -28,7 +29,7 @@ const WORDS: usize = 200;
 pub(super) struct Batch {
     events: Vec<Event>,
     parts: HashMap<(Position, &'static str), Value>,
-    /// By what the words of its commands are found, by the position of the intent.
+    /// By what the words of its commands, and of names of tools that there are not, are found, by the position of the intent.
     hidden: HashMap<Position, Vec<String>>,
     /// The hash of the last one's leaf.
     leaf: String,
@@ -49,7 +50,7 @@ impl Batch {
             for name in shown_parts(&event.kind) {
                 if let Some(value) = open(reader, event, name, &rows).await? {
                     if let Some(row) = rows.get(&(event.position, (*name).to_owned())) {
-                        hidden.extend(of_command(reader, event, &value, &row.key).await?.map(|words| (event.position, words)));
+                        hidden.extend(of_content(reader, event, &value, &row.key).await?.map(|words| (event.position, words)));
                     }
                     parts.insert((event.position, *name), value);
                 }
@@ -119,7 +120,8 @@ impl Batch {
     fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {
         let said = |part: &'static str, field: &str| Some(plain(self.parts.get(&(event.position, part))?[field].as_str()?));
         Spoken {
-            text: said("arguments", "text").unwrap_or_default(),
+            // Of a tool that there is not nothing is public, whatever was recorded as such.
+            text: said("arguments", "text").filter(|_| intent.tool != *Run::UNKNOWN).unwrap_or_default(),
             ip: said("subject", "ip"),
             label: label_of(intent, labels),
             hidden: self.hidden.get(&event.position).cloned().unwrap_or_default(),
@@ -192,11 +194,11 @@ async fn open(
     }
 }
 
-/// By what the words of a command are found, if this is where one was written down.
-async fn of_command(reader: &Reader, event: &Event, part: &Value, key: &str) -> Result<Option<Vec<String>>, ViewError> {
+/// By what the words of a command, or of the name of a tool that there is not, are found, if this is where one was written down.
+async fn of_content(reader: &Reader, event: &Event, part: &Value, key: &str) -> Result<Option<Vec<String>>, ViewError> {
     let EventKind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
-    let Some(command) = command_of(&intent.tool, &part["args"]) else { return Ok(None) };
-    let words: BTreeSet<String> = indexed(command).take(WORDS).collect();
+    let Some(told) = told_content(&intent.tool, &part["args"]) else { return Ok(None) };
+    let words: BTreeSet<String> = indexed(told).take(WORDS).collect();
     let words: Vec<String> = words.into_iter().collect();
     Ok(Some(reader.vault.word_digests(key, &intent.account, &words).await?))
 }

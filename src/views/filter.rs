@@ -21,8 +21,11 @@ use crate::tools::ActivityQuery;
 const STATUS: &str = "case when ended between 1 and $1 then status when started between 1 and $1 then 'running' \
                       when decided between 1 and $1 then decision when held between 1 and $1 then 'held' else 'recorded' end";
 
-/// Between an account and its word in the full text (`migrations/*/views-0003.sql`). No word of a text has it.
+/// Between an account and its word in the full text (`migrations/*/views-0001.sql`). No word of a text has it.
 const OF: char = '·';
+
+/// How the words of accounts begin there. Who asks for no account is not to find them by their beginning.
+const ACCOUNT: &str = "acc_";
 
 /// Conditions with their values; `$1` is `as_of`.
 struct Filter {
@@ -96,6 +99,9 @@ fn statement(
     filter.and(&place.is_before("?"), place.bound(before));
     if !wanted.is_empty() {
         filter.and(full_text.matches, expression(&wanted, hidden, owner, full_text));
+    }
+    for word in wanted.iter().filter(|word| owner.is_none() && word.prefix && ACCOUNT.starts_with(&word.text)) {
+        filter.and("' ' || call.words like ?", format!("% {}%", word.text));
     }
     for word in search.words.iter().filter(|word| word.without) {
         let end = if word.prefix { "" } else { " " };

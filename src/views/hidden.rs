@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: they are made only for who may read the commands, of one account at a time, and under keys that were not erased.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{ViewError, Views};
 use crate::core::id::AccountId;
@@ -32,7 +32,9 @@ impl Views {
             return Ok(HiddenWords::default());
         }
         let vault = &self.reader.vault;
-        let parts: Vec<String> = query.search.words.iter().flat_map(|word| looked_for(&word.text)).collect();
+        // Each once; how many there may be, the line says (`core::search`).
+        let parts: BTreeSet<String> = query.search.words.iter().flat_map(|word| looked_for(&word.text)).collect();
+        let parts: Vec<String> = parts.into_iter().collect();
         let until = query.search.to.map_or(newest, |to| to.min(newest));
         let mut found: HashMap<String, Vec<String>> = HashMap::new();
         for key in vault.month_keys(&account, query.search.from, until).await? {

@@ -21,9 +21,11 @@ impl Calls {
     pub(super) async fn count(&self, query: &ActivityQuery, buckets: u32) -> Result<Histogram, ViewError> {
         let reached = self.views().reach().await?;
         let from = Cursor { as_of: reached.position, before: reached.position.next() };
-        let hidden = self.hidden_words(query).await?;
+        let turn = self.turn(&query.visibility).await?;
+        let hidden = self.hidden_words(&turn, query).await?;
         let (sql, args) = select_standing((query, &hidden), from, COUNTED + 1, self.views().database.dialect());
-        let rows = self.query_rows(&query.visibility, &sql, args).await?;
+        let rows = self.query_rows(&turn, &sql, args).await?;
+        drop(turn);
         let counted = usize::try_from(COUNTED).unwrap_or(usize::MAX);
         let calls: Vec<(Micros, Status)> = rows.iter().take(counted).map(standing).collect::<Result<_, _>>()?;
         let (newest, oldest) = (calls.first().map_or(Micros(0), |call| call.0), calls.last().map_or(Micros(0), |call| call.0));

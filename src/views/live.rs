@@ -9,7 +9,7 @@ use super::call::Call;
 use super::filter::select;
 use super::hidden::HiddenWords;
 use super::page::Cursor;
-use crate::core::event::EventKind;
+use crate::core::event::{Event, EventKind};
 use crate::core::id::{CallId, Position};
 use crate::core::search::{Field, Term};
 use crate::tools::{ActivityQuery, Change, Changes};
@@ -22,13 +22,19 @@ impl Calls {
         let reached = self.views().reach().await?;
         let events = self.views().reader.events(after, TOGETHER).await?;
         let is_behind = events.len() >= usize::try_from(TOGETHER).unwrap_or(usize::MAX);
-        let hidden = self.hidden_words(query).await?;
-        let (mut items, mut position) = (Vec::new(), after);
-        for event in events.iter().take_while(|event| event.position <= reached.position) {
-            position = event.position;
-            if let Some(call) = event.kind.call().filter(|_| is_live(&event.kind)) {
-                items.extend(self.at((query, &hidden), call, position).await?);
-            }
+        let seen: Vec<&Event> = events.iter().take_while(|event| event.position <= reached.position).collect();
+        let position = seen.last().map_or(after, |event| event.position);
+        let changed = |event: &&Event| Some((event.position, event.kind.call().filter(|_| is_live(&event.kind))?.clone()));
+        let changed: Vec<(Position, CallId)> = seen.iter().filter_map(changed).collect();
+        let mut items = Vec::new();
+        if changed.is_empty() {
+            return Ok(Changes { items, position, is_behind });
+        }
+        let turn = self.turn(&query.visibility).await?;
+        let hidden = self.hidden_words(&turn, query).await?;
+        drop(turn);
+        for (position, call) in changed {
+            items.extend(self.at((query, &hidden), &call, position).await?);
         }
         Ok(Changes { items, position, is_behind })
     }
@@ -44,7 +50,9 @@ impl Calls {
         query.search.terms.push(Term { field: Field::Call, values: vec![call.to_string()], without: false });
         let then = Cursor { as_of: position, before: position.next() };
         let (sql, args) = select((&query, hidden), then, 1, self.views().database.dialect());
-        let rows = self.query_rows(&query.visibility, &sql, args).await?;
+        let turn = self.turn(&query.visibility).await?;
+        let rows = self.query_rows(&turn, &sql, args).await?;
+        drop(turn);
         let found = rows.first().map(Call::read).transpose()?.into_iter().collect();
         let Some(call) = self.views().held(found).await?.pop() else { return Ok(None) };
         Ok(Some(Change { position, call: call.record(position)? }))

@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use super::terms::{Fault, Field, MAX_COUNT, Search, Term, Tools, Word, nearest};
-use super::words::{MAX_LENGTH, words};
+use super::terms::{Fault, Field, MAX_COUNT, MAX_PARTS, Search, Term, Tools, Word, nearest};
+use super::words::{MAX_LENGTH, looked_for, words};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
 
@@ -51,6 +51,9 @@ impl Search {
             search.read(&item, now, tools)?;
             if search.terms.len() + search.words.len() > MAX_COUNT {
                 return Err(item.fault("there are more than 20 conditions"));
+            }
+            if search.words.iter().map(|word| looked_for(&word.text).len()).sum::<usize>() > MAX_PARTS {
+                return Err(item.fault("these are too many characters of scripts without spaces; look for a shorter part"));
             }
         }
         Ok(search)
@@ -304,6 +307,10 @@ mod tests {
         assert_eq!(typed("-tool:staff_only").unwrap_err().column, 1);
         assert_eq!(typed("tool:vm_power,unknown").unwrap(), read("tool:vm_power,unknown"), "what is recorded is read without");
         assert!(fault(&"a ".repeat(21)).1.contains("more than 20"));
+        let run = "数".repeat(85);
+        assert!(fault(&run).1.contains("too many characters"), "84 pairs");
+        assert!(fault(&format!("-{} -{}", &run[..99], &run[..99])).1.contains("too many characters"), "32 pairs, twice and one");
+        assert_eq!(read(&run[..3 * 65]).words.len(), 1, "64 pairs");
         assert!(fault(&format!("tool:{}", "x".repeat(257))).1.contains("256"));
     }
 }

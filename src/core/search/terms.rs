@@ -16,6 +16,9 @@ use crate::core::time::Micros;
 /// Most conditions, values of one condition, and words.
 pub(super) const MAX_COUNT: usize = 20;
 
+/// Most words of the index that a search looks for: each costs a digest for every month (`log::word_digests`), and a bound value.
+pub(super) const MAX_PARTS: usize = 64;
+
 /// What of a call can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {

@@ -1,4 +1,4 @@
-//! What a call does, in the words of a list: the command with how it ended, or what is public of the arguments as a person says it.
+//! What a call does, in the words of a list: the command with how it ended, the name of a tool that there is not, or what is public of the arguments as a person says it.
 //!
 //! INVARIANT: a command is shown to who may see its call, if its key was not erased, and to staff only once they have said why they
 //! look; whoever may not is shown what is public.
@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use super::format::escape_hidden;
 use super::request::SignedInRequest;
 use crate::core::id::CallId;
+use crate::core::job::Run;
 use crate::core::noun::vm::VM;
 use crate::core::tool::Class;
 use crate::log::reading::SaidInCall;
-use crate::tools::{CallRecord, command_of, spec_of};
+use crate::tools::{CallRecord, command_of, spec_of, told_content};
 
 /// Most characters of a command or a sentence in a list.
 const LENGTH: usize = 120;
@@ -36,6 +37,10 @@ impl Act {
             let end = said.and_then(|said| said.result.as_ref()).and_then(ended);
             return Self { command: Some(one_line(command)), end, text: String::new() };
         }
+        let name = arguments.filter(|_| record.tool == Run::UNKNOWN).and_then(|part| told_content(Run::UNKNOWN, &part["args"]));
+        if let Some(name) = name {
+            return Self { text: escape_hidden(name), ..Self::default() };
+        }
         let text = Some(sentence(record)).filter(|text| !text.is_empty());
         Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
     }
@@ -49,8 +54,9 @@ impl Act {
 
 /// What calls do, as far as whoever looks may know.
 pub async fn acts(items: &[CallRecord], request: &SignedInRequest) -> HashMap<CallId, Act> {
-    let runs = |record: &&CallRecord| spec_of(&record.tool).is_some_and(|facts| facts.class == Class::Exec);
-    let commands: Vec<CallId> = items.iter().filter(runs).map(|record| record.call_id.clone()).collect();
+    let runs = |record: &CallRecord| spec_of(&record.tool).is_some_and(|facts| facts.class == Class::Exec);
+    let has_content = |record: &&CallRecord| runs(record) || record.tool == Run::UNKNOWN;
+    let commands: Vec<CallId> = items.iter().filter(has_content).map(|record| record.call_id.clone()).collect();
     let said = if commands.is_empty() || !request.reads_commands() {
         HashMap::new()
     } else {

@@ -333,14 +333,15 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             Choice { id: id.to_string(), label: row.unwrap_or_else(|| id.to_string()), is_chosen: false }
         });
         let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
+        let act = acts.remove(&record.call_id).unwrap_or_default();
         Row {
             id: record.call_id.to_string(),
             at: DisplayTime::of(record.at, now),
             chip: Chip::of(record.status),
             code: record.code.clone(),
-            tool: tool_name(record),
+            tool: tool_name(record, &act),
             vm,
-            act: acts.remove(&record.call_id).unwrap_or_default(),
+            act,
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
             via: record.via.clone(),
             account: names.get(record.account.as_str()).map(|name| Choice {
@@ -353,10 +354,10 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
     items.iter().map(&mut row).collect()
 }
 
-/// The tool; of what is none the text is the name that was asked for, if that may be shown.
-fn tool_name(record: &CallRecord) -> String {
+/// The tool; of what is none the act is the name that was asked for, if that may be shown.
+fn tool_name(record: &CallRecord, act: &Act) -> String {
     match record.tool.as_str() {
-        Run::UNKNOWN if record.text.is_empty() => "unknown tool, its name is not shown".to_owned(),
+        Run::UNKNOWN if act.text.is_empty() => "unknown tool, its name is not shown".to_owned(),
         Run::UNKNOWN => "unknown tool".to_owned(),
         tool => escape_hidden(tool),
     }

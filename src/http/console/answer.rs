@@ -28,6 +28,14 @@ pub enum Answering {
     Said,
 }
 
+/// Refuses staff who have not said why they look into what customers' agents are about to do.
+pub fn check_said_why(request: &SignedInRequest, next: &str) -> Result<(), PageError> {
+    if request.is_staff() && request.reason.is_none() {
+        return Err(PageError::NoReason { next: next.to_owned() });
+    }
+    Ok(())
+}
+
 /// What this person can say to the call now.
 pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answering {
     let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
@@ -53,6 +61,8 @@ pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answer
 
 /// An answer. Who comes too late is led to the call as it stands.
 pub async fn submit(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let shown: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    check_said_why(&request, &format!("/console/calls/{shown}"))?;
     let verdict = fields.choice("verdict", &["reject", "approve"])?;
     let mut args = json!({ "id": id, "verdict": verdict });
     if !fields.text("reason").is_empty() {
@@ -63,6 +73,5 @@ pub async fn submit(Path(id): Path<String>, Posted { request, fields }: Posted) 
         Err(refusal) if refusal.code == Code::Conflict => {}
         Err(refusal) => return Err(refusal.into()),
     }
-    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    Ok(Redirect::to(&format!("/console/calls/{id}#answered")).into_response())
+    Ok(Redirect::to(&format!("/console/calls/{shown}#answered")).into_response())
 }

@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
+use super::answer::check_said_why;
 use super::approval_history::{Decided, decided};
 use super::form::Posted;
 use super::format::{DisplayTime, escape_hidden, json as shown_json};
@@ -67,6 +68,7 @@ pub async fn one(Path(id): Path<String>) -> Response {
 
 /// An answer. Who comes too late, or may not, reads why above the inbox.
 pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    check_said_why(&request, HERE)?;
     let verdict = fields.text("verdict");
     let reason = Some(fields.text("reason")).filter(|reason| !reason.is_empty());
     let mut args = json!({ "id": id, "verdict": verdict });
@@ -92,12 +94,7 @@ fn said(status: &str) -> &'static str {
 }
 
 async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Response, PageError> {
-    if request.is_staff() {
-        // What every customer's agents are about to do: as for every list of more than one account.
-        if request.reason.is_none() {
-            return Err(PageError::NoReason { next: HERE.to_owned() });
-        }
-    }
+    check_said_why(request, HERE)?;
     let listed = request.done("approval_list", json!({ "reason": request.reason })).await?;
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {

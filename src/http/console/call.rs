@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
 use super::activity::{Pairs, Row, rows};
-use super::answer::{Answering, answering};
+use super::answer::{Answering, answering, check_said_why};
 use super::format::{escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
 use super::integrity::{IntegrityCheck, check};
@@ -19,6 +19,7 @@ use super::search::line::Line;
 use super::terminal::Terminal;
 use super::timeline::{Step, steps};
 use super::who::person;
+use crate::core::call::Status;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
 use crate::core::noun::vm::VM;
@@ -75,10 +76,14 @@ struct NearbyCalls {
 async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value), PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
     let activity = &request.http.gateway.control().ports.activity;
-    let whose =
-        if request.is_staff() { activity.call(&Visibility::Everything, &id).await?.map(|record| record.account) } else { None };
-    if request.is_staff() && whose.is_none() {
-        return Err(PageError::NotFound);
+    let mut whose = None;
+    if request.is_staff() {
+        let record = activity.call(&Visibility::Everything, &id).await?.ok_or(PageError::NotFound)?;
+        // What agents are about to do is shown to staff who have said why they look, as in the inbox.
+        if record.status == Status::Held {
+            check_said_why(request, &request.path)?;
+        }
+        whose = Some(record.account);
     }
     request.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
     let visibility = request.visibility();

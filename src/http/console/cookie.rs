@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::auth::known_browser;
 use crate::auth::oidc::attempt::{HOLDS, Redirect, ends};
 use crate::auth::session::{MAX_SESSION, SignInCookies, Token};
+use crate::core::visible::says_something;
 use crate::http::Settings;
 
 const SESSION: &str = "__Host-forelog-session";
@@ -164,7 +165,7 @@ fn for_a_year(name: &str, value: &str, settings: &Settings) -> HeaderValue {
 pub fn reason(headers: &HeaderMap, token: &Token) -> Option<String> {
     let (given, text) = value(headers, REASON)?.split_once('.')?;
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    (given == mark(token) && !text.trim().is_empty() && text.chars().count() <= REASON_LONGEST).then_some(text)
+    (given == mark(token) && says_something(&text) && text.chars().count() <= REASON_LONGEST).then_some(text)
 }
 
 /// Remembers it while the browser is open.

@@ -15,6 +15,7 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::core::scrub::ScrubbedText;
+use crate::core::visible::says_something;
 
 #[derive(Template)]
 #[template(path = "reason.html")]
@@ -50,7 +51,7 @@ async fn form(request: &SignedInRequest, next: &str, draft: FormState) -> Respon
 /// Keeps the reason for the session.
 pub async fn submit(Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let reason = String::from(ScrubbedText::of(fields.text("reason")).cut(REASON_LONGEST));
-    if reason.is_empty() {
+    if !says_something(&reason) {
         let next = local(fields.text("next")).to_owned();
         let draft =
             FormState::of(fields, PageError::Unreadable("Give a reason, such as the number of a ticket."), "reason", &[])?;

@@ -8,6 +8,7 @@ use super::{may_answer, may_answer_any};
 use crate::core::approval::{Approval, Step, decided};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::engagement::check_reason_if_any;
 use crate::core::id::{AccountId, CallId};
 use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -76,6 +77,7 @@ enum Standing {
 }
 
 async fn decide(execution: Execution, Args { id: call, verdict, reason }: Args) -> Result<Output, Outcome> {
+    check_reason_if_any(reason.as_deref())?;
     let (job, approval) = find(&execution, &call).await?;
     let approve = verdict == Verdict::Approve;
     let events = [execution.ports.event_id(), execution.ports.event_id()];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{may_answer_any, may_see};
 use crate::core::approval::Approval;
 use crate::core::call::Outcome;
-use crate::core::engagement::REASON;
+use crate::core::engagement::{REASON, check_reason_if_any};
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
@@ -93,6 +93,7 @@ struct Consent {
 }
 
 async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Outcome> {
+    check_reason_if_any(reason.as_deref())?;
     let state = fresh(&execution).await?;
     if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
         record_read(&execution, None, "approvals".to_owned(), json!({ "reason": reason })).await?;

@@ -11,6 +11,7 @@ use super::sheet::{Form, Sheet};
 use super::{CREATE, Export};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::engagement::check_reason_if_any;
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::QuotaKind;
@@ -65,6 +66,7 @@ pub(super) struct Output {
 }
 
 async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<Output, Outcome> {
+    check_reason_if_any(reason.as_deref())?;
     let now = execution.ports.clock.now();
     // Scrubbed as it was typed, which is what is looked for and kept: words that are folded have lost what a secret is known by.
     let typed = ScrubbedText::of(&q.unwrap_or_default());

@@ -1,6 +1,7 @@
 //! What lists tell of a call: the command with how it ended, to who may read it and to nobody else, and that it is found by its words.
 
 use forelog::app::registry::KeySpec;
+use forelog::core::id::AccountId;
 use forelog::core::scope::Scope;
 use forelog::log::dialect::Room;
 use forelog::log::sqlite::open_sqlite;
@@ -12,6 +13,7 @@ use super::{ConsoleServer, between};
 super::on_both! {
     told_to_who_may_read, acts_are_told_to_who_may_read_the_call_and_found_by_them, postgres_acts_are_told_to_who_may_read_the_call_and_found_by_them;
     gone_with_their_key, acts_are_neither_told_nor_found_once_their_key_is_erased, postgres_acts_are_neither_told_nor_found_once_their_key_is_erased;
+    digests_are_no_words, acts_are_found_by_no_digest_that_is_typed, postgres_acts_are_found_by_no_digest_that_is_typed;
 }
 
 /// Lets commands run on a customer's VM.
@@ -56,6 +58,7 @@ async fn told_to_who_may_read(console: ConsoleServer) {
         (&one.key, "tool:vm_exec -marsupial", 0),
         (&one.key, "tool:vm_exec -ocelot", 1),
         (&one.key, "marsupial absent", 0),
+        (&one.key, &format!("tool:vm_exec -{}", "数".repeat(65)), 1),
         (&one.key, "ocelot", 0),
         (&other.key, "marsupial", 0),
         (&other.key, "ocelot", 1),
@@ -92,17 +95,61 @@ async fn told_to_who_may_read(console: ConsoleServer) {
     assert_eq!(items("/api/v1/calls?q=marsupial&reason=incident".into()).await, Some(0));
 }
 
+/// The digests that a word of a command of this account has.
+async fn digests(console: &ConsoleServer, account: &AccountId, word: &str) -> Vec<String> {
+    let ports = &console.app.node().control.ports;
+    let (vault, mut found) = (&ports.reader.vault, Vec::new());
+    for key in vault.month_keys(account, None, ports.clock.now()).await.expect("the keys") {
+        found.extend(vault.word_digests(&key, account, &[word.to_owned()]).await.expect("a digest"));
+    }
+    found
+}
+
+/// Whoever types a digest, or its beginning, is told nothing by it: neither with the account nor without, neither found nor left out.
+async fn digests_are_no_words(console: ConsoleServer) {
+    let (one, staff) = (&console.one, console.key_of_staff().await);
+    commands_on(&console, one.vm.as_str(), &one.key).await;
+    run(&console, &one.key, one.vm.as_str(), "echo marsupial").await;
+    let [marked] = &digests(&console, &one.account, "marsupial").await[..] else { panic!("one month has one digest") };
+    let digest = marked.trim_start_matches('·');
+    let own = format!("account:{}", one.account);
+    let mut typed: Vec<String> = (3..digest.len()).map(|end| format!("{}*", &digest[..end])).collect();
+    typed.extend([digest.to_owned(), marked.clone(), format!("{marked}*"), format!("\"{marked}\"")]);
+    let check = async || {
+        for line in &typed {
+            assert_eq!(found(&console, &one.key, line).await, 0, "{line}");
+            assert_eq!(found(&console, &staff, line).await, 0, "{line} over all");
+            assert_eq!(found(&console, &staff, &format!("{own} {line}")).await, 0, "{line} of one account");
+        }
+        for line in typed.iter().take(digest.len() - 2) {
+            assert_eq!(found(&console, &one.key, &format!("tool:vm_exec -{line}")).await, 1, "-{line}");
+            assert_eq!(found(&console, &staff, &format!("{own} tool:vm_exec -{line}")).await, 1, "-{line} of one account");
+        }
+        // Nor does a beginning run into the words of accounts.
+        assert_eq!((found(&console, &staff, "acc*").await, found(&console, &staff, "vm_ex*").await), (0, 1));
+    };
+    check().await;
+    erase(&console, &one.account).await;
+    assert_eq!(found(&console, &one.key, "marsupial").await, 0);
+    check().await;
+}
+
+/// Erases the keys that an account's content lies under.
+async fn erase(console: &ConsoleServer, account: &AccountId) {
+    let vault = &console.app.node().control.ports.reader.vault;
+    let mut transaction = vault.database().begin().await.expect("a transaction");
+    let erase = "delete from data_key where id like $1";
+    assert!(transaction.execute(erase, vec![format!("{account}/2%").into()]).await.expect(erase) > 0);
+    transaction.commit().await.expect("a commit");
+}
+
 /// What erases the key of a month: neither a page, nor a search, nor views that are made again say a word of it.
 async fn gone_with_their_key(console: ConsoleServer) {
     let one = &console.one;
     commands_on(&console, one.vm.as_str(), &one.key).await;
     run(&console, &one.key, one.vm.as_str(), "echo marsupial").await;
     assert_eq!(found(&console, &one.key, "marsupial").await, 1);
-    let vault = &console.app.node().control.ports.reader.vault;
-    let mut transaction = vault.database().begin().await.expect("a transaction");
-    let erase = "delete from data_key where id like $1";
-    assert!(transaction.execute(erase, vec![format!("{}/2%", one.account).into()]).await.expect(erase) > 0);
-    transaction.commit().await.expect("a commit");
+    erase(&console, &one.account).await;
     // The digests still lie in the views, and nobody can make the one that is looked for.
     assert_eq!(found(&console, &one.key, "marsupial").await, 0);
     let beside = console.beside().await;

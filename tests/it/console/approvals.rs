@@ -127,3 +127,22 @@ async fn console_staff_say_why_they_look_at_what_waits() {
         assert_eq!(browser.get(&file).await.status, StatusCode::OK);
     }
 }
+
+/// A call that waits is shown to staff on its own page, and answered there, by the rule of the inbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_say_why_before_they_see_or_answer_a_call_that_waits() {
+    let (console, _policies) = holding().await;
+    let call = ask(&console).await;
+    let staff = console.signed_in(&console.staff).await;
+    for page in [format!("/console/calls/{call}"), format!("/console/calls/{call}/raw")] {
+        let asked = staff.get(&page).await;
+        assert!(asked.header("location").starts_with("/console/reason?next="), "{page}: {asked:?}");
+    }
+    for form in [format!("/console/calls/{call}/answer"), format!("/console/approvals/{call}")] {
+        let asked = staff.submit(&form, &[("verdict", "approve")]).await;
+        assert!(asked.header("location").starts_with("/console/reason?next="), "{form}: {asked:?}");
+    }
+    assert!(console.events("approval_decided").await.is_empty());
+    let told = console.investigator().await.page(&format!("/console/calls/{call}")).await;
+    assert!(told.contains("reboot"), "{told}");
+}

@@ -15,6 +15,7 @@ mod words;
 use askama::Template;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
 
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
@@ -121,6 +122,9 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let now = request.http.gateway.control().ports.clock.now();
     let value = |wanted: &str| pairs.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value);
     let line = Line::of(value("q").map_or("", String::as_str));
+    if let Some(named) = landing::named(&line) {
+        check_named(&request, named).await?;
+    }
     if let Some(place) = landing::of(&line, &request.http.gateway.state()) {
         return Ok(Redirect::to(&place).into_response());
     }
@@ -139,6 +143,15 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         Ok(search) => searched(&request, given, &search, now).await,
         Err(fault) => Ok(page(&blank(&request, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
     }
+}
+
+/// Leave to be told what an id, the beginning of a key or the name of an account stands for: a look over all accounts, for a reason,
+/// and written down before it is answered.
+async fn check_named(request: &SignedInRequest, named: &str) -> Result<(), PageError> {
+    if request.reason.is_none() {
+        return Err(PageError::NoReason { next: request.path.clone() });
+    }
+    Ok(request.check_reader("search", None, json!({ "q": named })).await?)
 }
 
 async fn searched(request: &SignedInRequest, given: Given, search: &Search, now: Micros) -> Result<Response, PageError> {

@@ -7,6 +7,7 @@ use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
 use crate::tools::Catalogue;
 
+use super::check_named;
 use super::line::Line;
 
 /// The classes that a line may name.
@@ -58,11 +59,9 @@ fn account_name(item: &str) -> Option<(String, bool)> {
     (!name.is_empty() && !name.starts_with("acc_")).then(|| (name.to_owned(), without))
 }
 
-/// The accounts of a name: of just this name, or else of one that begins so. Names are read for a reason.
+/// The accounts of a name: of just this name, or else of one that begins so. Names are read for a reason, and that they are is written down.
 async fn named(name: &str, request: &SignedInRequest) -> Result<Vec<String>, PageError> {
-    if request.reason.is_none() {
-        return Err(PageError::NoReason { next: request.path.clone() });
-    }
+    check_named(request, &format!("account:{name}")).await?;
     let names = request.http.gateway.control().ports.reader.vault.account_names().await.unwrap_or_default();
     let wanted = name.to_lowercase();
     let that = |fits: &dyn Fn(&str) -> bool| {
