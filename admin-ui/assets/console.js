@@ -30,6 +30,17 @@
     if (zone !== 'UTC') form.querySelector('[value=local]').textContent = zone;
   }
 
+  // A link to a form leads into it: what is folded unfolds, and its first field has the focus.
+  const enterForm = () => {
+    const place = document.querySelector(':target');
+    const form = place && (place.closest('details') ?? (place.matches('h2') ? place.closest('section') : null));
+    if (!form) return;
+    if (form.matches('details')) form.open = true;
+    form.querySelector('input:not([type="hidden"]), select')?.focus();
+  };
+  addEventListener('hashchange', enterForm);
+  enterForm();
+
   const bars = document.querySelector('.bars svg');
   if (bars) zoom(bars);
   const table = document.getElementById('tail');

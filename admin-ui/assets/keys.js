@@ -100,8 +100,9 @@
     const source = document.getElementById(copier.dataset.copy);
     copier.hidden = !navigator.clipboard;
     copier.addEventListener('click', async () => {
-      source.select();
-      try { await navigator.clipboard.writeText(source.value); copier.textContent = 'Copied'; } catch { copier.textContent = 'Press Ctrl+C'; }
+      if (source.select) source.select();
+      else getSelection().selectAllChildren(source);
+      try { await navigator.clipboard.writeText(source.value ?? source.textContent); copier.textContent = 'Copied'; } catch { copier.textContent = 'Press Ctrl+C'; }
     });
   }
 })();

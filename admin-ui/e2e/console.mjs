@@ -404,7 +404,7 @@ const scenarios = {
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByText('Fields', { exact: true }).click();
     await page.getByLabel('Tool', { exact: true }).fill('vm_get');
-    await page.getByRole('button', { name: 'Put into the line' }).click();
+    await page.getByRole('button', { name: 'Add to search' }).click();
     seen.said.push(await page.locator('#q').inputValue());
     await page.locator('td.time a').first().click();
     seen.said.push(await page.locator('h1').innerText());
@@ -511,7 +511,7 @@ const scenarios = {
     const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     await signIn(phone, demo.customer);
     await click(phone.getByRole('link', { name: 'Keys', exact: true }));
-    await click(phone.getByRole('link', { name: 'Revoke stolen' }));
+    await click(phone.getByRole('link', { name: 'Revoke key stolen' }));
     await click(phone.getByRole('button', { name: 'Revoke key' }));
     seen.said.push(await phone.locator('p.done').innerText(), String(clicks));
     seen.said.push((await (await call('vm_list', {}, key.api_key)).json()).error.code);

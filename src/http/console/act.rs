@@ -24,6 +24,8 @@ pub struct Act {
     pub command: Option<String>,
     /// How the command ended.
     pub end: Option<String>,
+    /// The command ended with another exit code than 0, or by its time limit.
+    pub is_failed: bool,
     /// What else is to be said.
     pub text: String,
 }
@@ -34,8 +36,10 @@ impl Act {
         let arguments = said.and_then(|said| said.arguments.as_ref());
         let command = arguments.and_then(|part| command_of(&record.tool, &part["args"]));
         if let Some(command) = command {
-            let end = said.and_then(|said| said.result.as_ref()).and_then(ended);
-            return Self { command: Some(one_line(command)), end, text: String::new() };
+            let result = said.and_then(|said| said.result.as_ref());
+            let end = result.and_then(ended);
+            let is_failed = end.is_some() && result.is_some_and(|result| result["exit_code"] != 0);
+            return Self { command: Some(one_line(command)), end, is_failed, text: String::new() };
         }
         let name = arguments.filter(|_| record.tool == Run::UNKNOWN).and_then(|part| told_content(Run::UNKNOWN, &part["args"]));
         if let Some(name) = name {
@@ -45,11 +49,29 @@ impl Act {
         Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
     }
 
+    /// What is asked for, as the head of a page says it: `Stop worker-1`.
+    pub fn heading(&self, vm: Option<&str>) -> String {
+        let (what, of) = match &self.command {
+            Some(command) => (command.clone(), " on "),
+            None if self.text.contains(' ') => (capital(&self.text), ": "),
+            None => (capital(&self.text), " "),
+        };
+        match vm {
+            Some(vm) => format!("{what}{of}{vm}"),
+            None => what,
+        }
+    }
+
     /// All of it as one text.
     pub fn line(&self) -> String {
         let end = self.end.as_ref().map(|end| format!(" → {end}")).unwrap_or_default();
         self.command.as_ref().map_or_else(|| self.text.clone(), |command| format!("{command}{end}"))
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What calls do, as far as whoever looks may know.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::act::{Act, acts};
 use super::address::encoded;
 use super::callers::{Callers, narrowed, usual};
-use super::format::{Chip, DisplayTime, escape_hidden};
+use super::format::{Chip, DisplayTime, door, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::period::periods;
@@ -343,7 +343,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             vm,
             act,
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
-            via: record.via.clone(),
+            via: door(&record.via),
             account: names.get(record.account.as_str()).map(|name| Choice {
                 id: record.account.to_string(),
                 label: name.clone(),

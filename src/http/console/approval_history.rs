@@ -1,6 +1,8 @@
 //! The held calls that people have answered, newest first: each answer is a recorded call of `approval_decide`.
 
-use super::activity::rows;
+use std::collections::HashMap;
+
+use super::activity::{Row, rows};
 use super::format::DisplayTime;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
@@ -17,6 +19,8 @@ pub struct Decided {
     pub at: DisplayTime,
     /// The call that was answered for.
     pub call: String,
+    /// The call as lists show it, and how it stands now; none if it cannot be read any more.
+    pub row: Option<Row>,
     /// What was answered.
     pub is_approved: bool,
     /// By whom.
@@ -32,17 +36,36 @@ pub async fn decided(request: &SignedInRequest) -> Result<Vec<Decided>, PageErro
         search.only(field, value).map_err(|_| PageError::NotFound)?;
     }
     let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
-    let listed = request.http.gateway.control().ports.activity.list(query).await?;
-    let shown = rows(&listed.items, request).await;
+    let answers = request.http.gateway.control().ports.activity.list(query).await?;
+    let shown = rows(&answers.items, request).await;
+    let ids: Vec<String> = answers.items.iter().filter_map(|record| argument(record, "id=")).collect();
+    let mut calls = listed(request, &ids).await;
     let answer = |(record, row): (&CallRecord, super::activity::Row)| {
-        let argument = |name: &str| record.text.split_whitespace().find_map(|item| item.strip_prefix(name)).map(str::to_owned);
+        let call = argument(record, "id=")?;
         Some(Decided {
             at: row.at,
-            call: argument("id=")?,
-            is_approved: argument("verdict=")? == "approve",
+            row: calls.remove(&call),
+            call,
+            is_approved: argument(record, "verdict=")? == "approve",
             by: row.by,
             answer: row.id,
         })
     };
-    Ok(listed.items.iter().zip(shown).filter_map(answer).collect())
+    Ok(answers.items.iter().zip(shown).filter_map(answer).collect())
+}
+
+/// A public argument of an answer.
+fn argument(record: &CallRecord, name: &str) -> Option<String> {
+    record.text.split_whitespace().find_map(|item| item.strip_prefix(name)).map(str::to_owned)
+}
+
+/// Calls as lists show them, by id, as far as whoever looks may see them.
+pub async fn listed(request: &SignedInRequest, ids: &[String]) -> HashMap<String, Row> {
+    let activity = &request.http.gateway.control().ports.activity;
+    let visibility = request.visibility();
+    let mut records = Vec::new();
+    for id in ids.iter().filter_map(|id| id.parse().ok()) {
+        records.extend(activity.call(&visibility, &id).await.ok().flatten());
+    }
+    rows(&records, request).await.into_iter().map(|row| (row.id.clone(), row)).collect()
 }

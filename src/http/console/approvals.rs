@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::answer::check_said_why;
-use super::approval_history::{Decided, decided};
+use super::approval_history::{Decided, decided, listed};
 use super::form::Posted;
 use super::format::{DisplayTime, escape_hidden, json as shown_json};
 use super::frame::{Frame, in_force, names, page, stops};
@@ -38,6 +38,8 @@ struct Approvals {
 /// A call that waits.
 struct Waiting {
     id: String,
+    /// What it would do.
+    what: String,
     tool: String,
     vm: Option<Machine>,
     account: Option<String>,
@@ -76,7 +78,10 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
         args["reason"] = json!(reason);
     }
     match request.done("approval_decide", args).await {
-        Ok(answered) => Ok(told::after(&request, HERE, said(answered["status"].as_str().unwrap_or_default()))),
+        Ok(answered) => {
+            let status = answered["status"].as_str().unwrap_or_default();
+            Ok(told::after(&request, HERE, said(status, reason.is_some())))
+        }
         Err(refusal) if matches!(refusal.code, Code::Conflict | Code::SecondPersonRequired | Code::ForbiddenRole) => {
             inbox(&request, Some(refusal)).await
         }
@@ -85,10 +90,11 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
 }
 
 /// What an answer has done.
-fn said(status: &str) -> &'static str {
+fn said(status: &str, is_reasoned: bool) -> &'static str {
     match status {
         "approved" => "Approved. The call is decided again now and runs if nothing refuses it.",
-        "rejected" => "Rejected. The call is refused, and its caller is told the reason.",
+        "rejected" if is_reasoned => "Rejected. The call is refused, and its caller is told the reason.",
+        "rejected" => "Rejected. The call is refused.",
         _ => "Your approval is recorded. A second person has to approve before the call runs.",
     }
 }
@@ -150,11 +156,16 @@ async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
         agreed.push(person(request, consent["by"].as_str().map(str::to_owned)).await);
     }
     let key = text("credential").unwrap_or_default();
+    let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
+    let tool = escape_hidden(&text("tool").unwrap_or_default());
+    let asked_for = listed(request, text("id").as_slice()).await.into_values().next();
+    let heading = asked_for.map(|row| row.act.heading(vm.as_ref().map(|vm| vm.label.as_str()))).filter(|text| !text.is_empty());
     let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
     Waiting {
         id: text("id").unwrap_or_default(),
-        tool: escape_hidden(&text("tool").unwrap_or_default()),
-        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id)),
+        what: heading.unwrap_or_else(|| tool.clone()),
+        tool,
+        vm,
         account: text("account").filter(|_| request.is_staff()),
         by: person(request, text("user")).await,
         key: label.unwrap_or(key),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::address::encoded;
-use super::callers::{Callers, narrowed};
+use super::callers::of_agents;
 use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::approval::Approval;
@@ -57,8 +57,8 @@ pub fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
     (in_force.len(), wished)
 }
 
-/// What needs somebody, the most urgent first. `stopped` are the VMs on which something is stopped.
-pub async fn attention(request: &SignedInRequest, stopped: usize, now: Micros) -> Vec<Attention> {
+/// What needs somebody, the most urgent first. `vms` are those on which everything is stopped, and those on which some calls are.
+pub async fn attention(request: &SignedInRequest, vms: (usize, usize), now: Micros) -> Vec<Attention> {
     let mut found = Vec::new();
     let mut add = |count: usize, text: String, href: String, class| {
         if count > 0 {
@@ -81,8 +81,13 @@ pub async fn attention(request: &SignedInRequest, stopped: usize, now: Micros) -
         let text = if engaged == 1 { "1 switch is in force".into() } else { format!("{engaged} switches {verb} in force") };
         add(engaged, text, "/console/switches".into(), "stopped");
     }
-    let verb = if stopped == 1 { "is" } else { "are" };
-    add(stopped, format!("{} {verb} stopped", counted(stopped as u64, "VM")), "#vms".into(), "stopped");
+    let (stopped, partly) = vms;
+    let text = match (stopped, partly) {
+        (0, _) => format!("{} partly stopped", counted(partly as u64, "VM")),
+        (_, 0) => format!("{} stopped", counted(stopped as u64, "VM")),
+        _ => format!("{} stopped, {partly} partly", counted(stopped as u64, "VM")),
+    };
+    add(stopped + partly, text, "#vms".into(), "stopped");
     let refused = refused_today(request, now).await;
     if let Some((text, href)) = refused {
         found.push(Attention { text, href, class: "refused" });
@@ -94,7 +99,7 @@ pub async fn attention(request: &SignedInRequest, stopped: usize, now: Micros) -
 async fn refused_today(request: &SignedInRequest, now: Micros) -> Option<(String, String)> {
     let [today, ..] = periods(now);
     let asked = CallFilters { outcome: Some("refused".into()), from: Some(today.from.clone()), ..CallFilters::default() };
-    let search = narrowed(&asked, Callers::Agents).search(now, &request.http.gateway.control().catalogue).ok()?;
+    let search = of_agents(&asked, request).search(now, &request.http.gateway.control().catalogue).ok()?;
     let gateway = &request.http.gateway;
     // Nobody's call is read for it, so that it is counted is no event.
     gateway.check_reader_still(&request.principal).await.ok()?;

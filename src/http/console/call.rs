@@ -52,6 +52,10 @@ struct Call {
     deeds: Vec<CallAction>,
     marks: Vec<String>,
     terminal: Option<Terminal>,
+    /// The exit code of a command that ran, and did not end with 0.
+    bad_exit: Option<i64>,
+    /// How a command stands that has no exit code.
+    without_exit: String,
     why: Option<Why>,
     answering: Answering,
     answered: Option<String>,
@@ -105,8 +109,9 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
         let Ok(event) = serde_json::from_value::<Event>(raw["leaf"].clone()) else { continue };
         step.decided = decided_by(&request, &event).await;
         step.facts.extend(answered_by(&request, &event).await);
-        answered = said_by(&request, &event).or(answered);
+        answered = said_by(&request, &event).await.or(answered);
     }
+    let terminal = Terminal::of(&record.tool, &timeline);
     Ok(page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
         steps,
@@ -115,7 +120,9 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
         shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
         deeds: deeds(&request, &record),
         marks: marks(&timeline),
-        terminal: Terminal::of(&record.tool, &timeline),
+        bad_exit: terminal.as_ref().and_then(|terminal| terminal.exit).filter(|exit| *exit != 0),
+        without_exit: without_exit(record.status, timeline["durations"]["ran"].as_i64()),
+        terminal,
         why: why(&request, &record, &timeline).await,
         answering: answering(&request, &record).await,
         answered,
@@ -155,12 +162,15 @@ async fn decided_by(request: &SignedInRequest, event: &Event) -> Option<Deciding
 }
 
 /// What this person has answered, if that is what happened.
-fn said_by(request: &SignedInRequest, event: &Event) -> Option<String> {
+async fn said_by(request: &SignedInRequest, event: &Event) -> Option<String> {
     let EventKind::ApprovalDecided { by: Some(by), approved, .. } = &event.kind else { return None };
+    let is_reasoned = note(request, event).await.unwrap_or_default()["reason"].as_str().is_some_and(|why| !why.is_empty());
     let text = if *approved {
         "You approved this call. Once everybody has who must, it is decided again: a switch, a limit, a policy or the VM may still refuse it."
-    } else {
+    } else if is_reasoned {
         "You rejected this call. It did not run, and its caller was told why."
+    } else {
+        "You rejected this call. It did not run."
     };
     (*by == request.principal.user).then(|| text.to_owned())
 }
@@ -183,7 +193,7 @@ fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
     let (scope, place) = if request.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
     let may_revoke = request.may(scope) && (request.role().administers() || request.is_staff());
     let revoke = key.filter(|row| may_revoke && (request.is_staff() || row.created.role.is_none())).map(|row| CallAction {
-        text: format!("Revoke {}", escape_hidden(&row.label)),
+        text: format!("Revoke {} {}", if row.created.role.is_some() { "sessions of" } else { "key" }, escape_hidden(&row.label)),
         href: format!("/console/{place}/{}/revoke", row.created.credential),
     });
     let may_stop = !request.is_staff() || request.may(Scope::StaffSwitch);
@@ -236,9 +246,27 @@ fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
+/// How a command stands that has no exit code.
+fn without_exit(status: Status, ran: Option<i64>) -> String {
+    let why = match status {
+        Status::TimedOut => "time limit",
+        Status::Cancelled => "cancelled",
+        _ => "no result",
+    };
+    match ran.filter(|ran| *ran > 0) {
+        _ if !status.is_terminal() => "It has not ended yet.".to_owned(),
+        Some(ran) => format!("Ended after {}: {why}", format_duration(ran)),
+        None => "Not run".to_owned(),
+    }
+}
+
+/// What takes no time that could be measured is not said.
 fn durations(told: &Value) -> Vec<(&'static str, String)> {
     let parts = [("Decision", "decided"), ("Waiting for a worker", "queued"), ("Running", "ran"), ("Total", "total")];
-    parts.into_iter().filter_map(|(text, name)| Some((text, format_duration(told[name].as_i64()?)))).collect()
+    parts
+        .into_iter()
+        .filter_map(|(text, name)| Some((text, told[name].as_i64().filter(|took| *took > 0).map(format_duration)?)))
+        .collect()
 }
 
 /// What else happened within five minutes: in its session, on its VM, by its key.

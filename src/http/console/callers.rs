@@ -2,7 +2,12 @@
 //!
 //! INVARIANT: a choice is a condition of the search line, so that whatever is narrowed can be seen, exported and taken back.
 
+use super::request::SignedInRequest;
+use crate::core::state::Credential;
 use crate::http::call_filters::CallFilters;
+
+/// Keys that one condition can leave out.
+const MAX_LEFT_OUT: usize = 20;
 
 /// What people call by opening a page, and not to change anything.
 macro_rules! looking {
@@ -90,6 +95,23 @@ pub fn narrowed(asked: &CallFilters, callers: Callers) -> CallFilters {
     let typed = asked.q.as_deref().into_iter();
     let line: Vec<&str> = typed.chain(callers.items().iter().copied()).collect();
     CallFilters { q: Some(line.join(" ")), ..asked.clone() }
+}
+
+/// What agents called, as an overview shows it: to staff without the calls of the newest drills, which are of nobody's agent.
+pub fn of_agents(asked: &CallFilters, request: &SignedInRequest) -> CallFilters {
+    let mut asked = narrowed(asked, Callers::Agents);
+    let state = request.http.gateway.state();
+    // The canary of a drill is of the house, was made by a key for nothing but reading, and may use no VM.
+    let is_canary = |row: &&Credential| row.created.read_only && row.created.vms.as_ref().is_some_and(Vec::is_empty);
+    let own = state.keys_of(&request.principal.account).filter(|_| request.is_staff());
+    let mut canaries: Vec<String> = own.filter(is_canary).map(|row| row.created.credential.to_string()).collect();
+    canaries.sort_unstable_by(|one, other| other.cmp(one));
+    canaries.truncate(MAX_LEFT_OUT);
+    if !canaries.is_empty() {
+        let line = asked.q.get_or_insert_default();
+        line.push_str(&format!(" -credential:{}", canaries.join(",")));
+    }
+    asked
 }
 
 #[cfg(test)]

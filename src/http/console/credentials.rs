@@ -13,7 +13,9 @@ use super::keys::{Key, key_of, label_of};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::told;
+use super::who::account_name;
 use crate::core::id::CredentialId;
+use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
 use crate::tools::ActivityQuery;
@@ -26,9 +28,11 @@ struct Page {
     frame: Frame,
     key: Key,
     account: String,
+    account_name: String,
     user: String,
     rows: Vec<Row>,
     may_revoke: bool,
+    may_stop: bool,
 }
 
 /// The page.
@@ -44,6 +48,8 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     Ok(page(&Page {
         frame: Frame::of(key.label.clone(), "/console/search", &request).await,
         may_revoke: request.role().administers() && !request.http.gateway.state().is_over(&row.created.credential),
+        may_stop: request.may(Scope::StaffSwitch) && !request.http.gateway.state().is_over(&row.created.credential),
+        account_name: account_name(&request, &whose).await,
         account: whose.to_string(),
         user: row.created.user.to_string(),
         rows: rows(&listed.items, &request).await,
@@ -68,7 +74,9 @@ pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
                   already run go on."
     };
     let back = format!("/console/credentials/{id}");
-    Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, &back)
+    let heading =
+        if key.is_person { format!("Revoke {}", key.label) } else { format!("Revoke key {} ({}…)", key.label, key.prefix) };
+    Ok(Confirm::new(heading, effect, &back)
         .danger(if key.is_person { "Revoke sessions" } else { "Revoke key" })
         .page(&request, &format!("{back}/revoke"))
         .await)
@@ -84,7 +92,7 @@ pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result
     let key = key_of(&request, own.filter(|_| request.role().administers()).ok_or(PageError::NotFound)?).await?;
     let effect = "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
                   already run go on.";
-    Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")
+    Ok(Confirm::new(format!("Revoke key {} ({}…)", key.label, key.prefix), effect, "/console/keys")
         .danger("Revoke key")
         .page(&request, &format!("/console/keys/{id}/revoke"))
         .await)

@@ -10,7 +10,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sentence::{Names, sentence};
-use super::who::operator;
+use super::who::{operator, person_of};
 use crate::core::event::EventKind;
 use crate::core::id::SwitchId;
 use crate::core::switch::Target;
@@ -29,7 +29,7 @@ pub struct Row {
     /// The account that it affects, for staff: its id and its name.
     pub account: Option<(String, String)>,
     /// Where what it is about is shown, and what that is.
-    pub place: Option<(String, &'static str)>,
+    pub place: Option<(String, String)>,
     /// What was said, by name.
     pub said: Vec<(String, String)>,
     /// What it changed.
@@ -57,7 +57,7 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
                 let name = accounts.get(&id).cloned();
                 (id.clone(), name.unwrap_or(id))
             }),
-            place: record.subject.as_ref().and_then(|subject| place(subject, request)),
+            place: record.subject.as_ref().and_then(|subject| place(subject, request, &names)),
             said: said(&record.note),
             change: change(record, request).await?,
         });
@@ -74,7 +74,13 @@ async fn told(record: &AdministrationRecord, request: &SignedInRequest, names: &
     if let Some(operator) = operator(&record.note) {
         return format!("{}, {operator}", sentence(&kind, None, names));
     }
-    let agent = matches!(kind, EventKind::SwitchEngaged { by: None, credential: Some(_), .. }).then(|| "An agent".to_owned());
+    let agent = match &kind {
+        EventKind::SwitchEngaged { by: None, credential: Some(key), .. } => {
+            let user = person_of(key, names.state).map(|user| named(&user.to_string(), names));
+            Some(user.unwrap_or_else(|| "An agent".to_owned()))
+        }
+        _ => None,
+    };
     let who = record.user.as_ref().map(|user| named(user, names)).or(agent);
     sentence(&kind, who.as_deref(), names)
 }
@@ -132,23 +138,33 @@ async fn accounts(items: &[AdministrationRecord], request: &SignedInRequest) -> 
     names
 }
 
-/// Where a subject is shown.
-fn place(subject: &str, request: &SignedInRequest) -> Option<(String, &'static str)> {
-    let at = |page: &str, id: &str, text| Some((format!("/console/{page}/{}", encoded(id)), text));
+/// Where a subject is shown, and what it is called.
+fn place(subject: &str, request: &SignedInRequest, names: &Names<'_>) -> Option<(String, String)> {
+    let at = |page: &str, id: &str, text: Option<String>, unnamed: &str| {
+        Some((format!("/console/{page}/{}", encoded(id)), text.unwrap_or_else(|| unnamed.to_owned())))
+    };
+    let vm = |id: &str| {
+        let found = id.parse().ok().and_then(|id| names.state.vms.get(&id)).filter(|vm| names.visibility.vm(vm));
+        found.map(|vm| escape_hidden(&vm.label))
+    };
+    let account = |id: &str| names.accounts.get(id).cloned();
     if let Some((what, id)) = subject.split_once('/') {
         // What the staff read.
         return match what {
-            "calls" if id.starts_with("call_") => at("calls", id, "The call"),
-            "vms" => at("vms", id, "The VM"),
-            "accounts" if request.is_staff() => at("accounts", id, "The account"),
+            "calls" if id.starts_with("call_") => at("calls", id, None, "The call"),
+            "vms" => at("vms", id, vm(id), "The VM"),
+            "accounts" if request.is_staff() => at("accounts", id, account(id), "The account"),
             _ => None,
         };
     }
     match subject.split_once('_')?.0 {
-        "vm" => at("vms", subject, "The VM"),
-        "acc" if request.is_staff() => at("accounts", subject, "The account"),
-        "key" if request.is_staff() => at("credentials", subject, "The key"),
-        "swi" => Some((format!("/console/events?subject={}", encoded(subject)), "All about it")),
+        "vm" => at("vms", subject, vm(subject), "The VM"),
+        "acc" if request.is_staff() => at("accounts", subject, account(subject), "The account"),
+        "key" if request.is_staff() => {
+            let found = subject.parse().ok().and_then(|id| names.state.credentials.get(&id));
+            at("credentials", subject, found.map(|row| escape_hidden(&row.label)), "The key")
+        }
+        "swi" => Some((format!("/console/events?subject={}", encoded(subject)), "Events of this switch".into())),
         _ => None,
     }
 }

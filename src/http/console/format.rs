@@ -45,6 +45,21 @@ impl DisplayTime {
             },
         }
     }
+
+    /// The day alone.
+    pub fn day(&self) -> &str {
+        self.utc.get(..10).unwrap_or_default()
+    }
+}
+
+/// How a call came in, as it is spelled.
+pub fn door(via: &str) -> String {
+    match via {
+        "mcp" => "MCP".to_owned(),
+        "rest" => "REST".to_owned(),
+        "cli" => "the command line".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// A length of time in its largest unit.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::attention::{Attention, attention};
-use super::callers::{Callers, narrowed};
+use super::callers::of_agents;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::limits::{Used, used};
@@ -64,7 +64,7 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let found = if may_look {
         request.check_reader("calls", None, json!({ "page": "overview" })).await?;
         let control = gateway.control();
-        let search = narrowed(&CallFilters::default(), Callers::Agents).search(control.ports.clock.now(), &control.catalogue);
+        let search = of_agents(&CallFilters::default(), &request).search(control.ports.clock.now(), &control.catalogue);
         let search = search.map_err(|why| Refusal::new(Code::InternalError, why))?;
         let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
         gateway.control().ports.activity.list(query).await?.items
@@ -74,8 +74,9 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let own = state.vms_of(&request.principal.account).filter(|vm| request.visibility().vm(vm));
     let vms: Vec<Machine> = own.map(|vm| machine(vm, &state, now)).collect();
-    let stopped = vms.iter().filter(|vm| vm.stopped.is_some()).count();
-    let attention = attention(&request, stopped, now).await;
+    let (partly, wholly): (Vec<&Machine>, Vec<&Machine>) =
+        vms.iter().filter(|vm| vm.stopped.is_some()).partition(|vm| vm.is_partly);
+    let attention = attention(&request, (wholly.len(), partly.len()), now).await;
     let mut power = if vms.is_empty() { BTreeMap::new() } else { power(&request).await };
     let vms = vms
         .into_iter()

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::address::encoded;
 use super::format::escape_hidden;
+use super::frame::engaged;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::noun::vm::VM;
@@ -99,7 +100,10 @@ fn place(request: &SignedInRequest, record: &CallRecord, code: Option<Code>) -> 
         } else {
             format!("/console/events?subject={}", encoded(switch))
         };
-        return at(page, "The switch");
+        let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
+        let row = switch.parse().ok().and_then(|id| state.switches.get(&id));
+        let name = row.map(|row| engaged(row, &state, staff, now).stops);
+        return at(page, name.as_deref().unwrap_or("The switch"));
     }
     match code? {
         Code::PolicyDenied => at("#steps".into(), record.policy.as_ref().map_or("The decision", |_| "The policy")),
@@ -108,7 +112,11 @@ fn place(request: &SignedInRequest, record: &CallRecord, code: Option<Code>) -> 
         Code::ApprovalRequired | Code::ApprovalRejected | Code::ApprovalExpired | Code::ApprovalSuperseded => {
             at("/console/approvals".into(), "Approvals")
         }
-        Code::McpExecDisabled => at(format!("/console/vms/{}", record.about(&VM)?), "The VM"),
+        Code::McpExecDisabled => {
+            let id = record.about(&VM)?;
+            let label = request.http.gateway.state().vm(id).map(|row| escape_hidden(&row.label));
+            at(format!("/console/vms/{id}"), label.as_deref().unwrap_or("The VM"))
+        }
         Code::ForbiddenScope | Code::ForbiddenResource | Code::ReadOnlyMode | Code::TokenExpired | Code::TokenRevoked
             if staff =>
         {

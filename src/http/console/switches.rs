@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -141,6 +141,9 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
 /// The page before the button: what it would stop.
 pub async fn preview(request: SignedInRequest, Query(wanted): Query<Wanted>) -> Result<Response, PageError> {
     may_read(&request)?;
+    if wanted.target.is_empty() && wanted.kind.is_empty() {
+        return Ok(Redirect::to(HERE).into_response());
+    }
     before(&request, wanted.target()?, FormState::default()).await
 }
 

@@ -34,12 +34,13 @@ impl Terminal {
         let result = &timeline["result"];
         let exit = result["exit_code"].as_i64();
         let duration = result["duration_ms"].as_i64().map(length);
-        let how = match exit {
-            Some(code) => format!("exit {code}"),
-            None if result["timed_out"] == true => "ended by its time limit".to_owned(),
-            None => String::new(),
+        let end = match (exit, duration) {
+            (Some(code), Some(duration)) => format!("exit {code} · {duration}"),
+            (Some(code), None) => format!("exit {code}"),
+            (None, Some(duration)) if result["timed_out"] == true => format!("Ended after {duration}: time limit"),
+            (None, None) if result["timed_out"] == true => "Ended: time limit".to_owned(),
+            (None, duration) => duration.unwrap_or_default(),
         };
-        let end = [Some(how).filter(|how| !how.is_empty()), duration].into_iter().flatten().collect::<Vec<_>>().join(" · ");
         let outputs = [("stdout", "Standard output"), ("stderr", "Standard error")];
         Some(Self {
             command: lines(command),

@@ -15,6 +15,7 @@ use super::period::periods;
 use super::request::SignedInRequest;
 use super::told;
 use super::vm_switches::{ClassStatus, class_statuses};
+use super::who::account_name;
 use crate::core::id::VmId;
 use crate::core::noun::vm::VM;
 use crate::core::scope::Scope;
@@ -30,7 +31,8 @@ struct VmPage {
     frame: Frame,
     vm: Machine,
     machine: String,
-    account: Option<String>,
+    /// Whose it is, and what they are called; for staff.
+    account: Option<(String, String)>,
     class_statuses: Vec<ClassStatus>,
     may_exec: bool,
     may_stop: bool,
@@ -50,10 +52,12 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let found = gateway.control().ports.activity.list(query).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let shown = machine(&vm, &state, now);
+    let account =
+        if request.is_staff() { Some((vm.account.to_string(), account_name(&request, &vm.account).await)) } else { None };
     Ok(page(&VmPage {
         frame: Frame::of(shown.label.clone(), "/console/", &request).await,
         machine: super::format::escape_hidden(&vm.machine),
-        account: request.is_staff().then(|| vm.account.to_string()),
+        account,
         class_statuses: class_statuses(&vm, &state, request.is_staff(), now),
         may_exec: request.may(Scope::VmsExec) && !request.is_staff(),
         may_stop: !request.is_staff(),
@@ -81,7 +85,7 @@ fn seen(request: &SignedInRequest, id: &str) -> Result<Vm, PageError> {
 /// Turns commands on or off, by the tool; the form has said what that means.
 pub async fn set_exec(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let enabled = fields.choice("enabled", &["false", "true"])? == "true";
-    if fields.text("agreed") != "yes" {
+    if enabled && fields.text("agreed") != "yes" {
         return Err(PageError::Unreadable("The box that says that you agree was not ticked."));
     }
     let verb = if enabled { "ENABLE" } else { "DISABLE" };

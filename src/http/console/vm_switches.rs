@@ -17,12 +17,8 @@ pub struct ClassStatus {
     pub by: Option<Engaged>,
 }
 
-const CLASSES: [(Class, &str); 4] = [
-    (Class::Read, "Looking at it"),
-    (Class::Write, "Changing it"),
-    (Class::Exec, "Commands in it"),
-    (Class::Destroy, "Destroying it"),
-];
+const CLASSES: [(Class, &str); 4] =
+    [(Class::Read, "Read"), (Class::Write, "Change"), (Class::Exec, "Run commands"), (Class::Destroy, "Destroy")];
 
 /// How the calls on a VM stand; empty if nothing stops any.
 pub fn class_statuses(vm: &Vm, state: &ControlState, for_staff: bool, now: Micros) -> Vec<ClassStatus> {

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::format::escape_hidden;
 use super::request::SignedInRequest;
+use crate::core::event::EventKind;
+use crate::core::id::{AccountId, CredentialId, UserId};
 use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::tools::AdministrationRecord;
@@ -16,11 +18,24 @@ pub async fn person(request: &SignedInRequest, user: Option<String>) -> String {
     email.map_or(user, |email| escape_hidden(&email))
 }
 
+/// An account by its name; its id if it has none.
+pub async fn account_name(request: &SignedInRequest, id: &AccountId) -> String {
+    let name = request.http.gateway.control().ports.reader.vault.account_name(id).await.ok().flatten();
+    name.map_or_else(|| id.to_string(), |name| escape_hidden(&name))
+}
+
 /// Who did what an event about a switch says: a person, whoever sat at the data, or an agent.
 pub async fn actor(request: &SignedInRequest, record: &AdministrationRecord) -> String {
     match operator(&record.note) {
         Some(operator) => operator,
-        None if record.user.is_none() => "an agent".into(),
+        None if record.user.is_none() => {
+            let state = request.http.gateway.state();
+            let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
+            match event.map(|event| event.kind) {
+                Some(EventKind::SwitchEngaged { credential: Some(key), .. }) => by_credential(request, &key, &state).await,
+                _ => "an agent".into(),
+            }
+        }
         None => person(request, record.user.clone()).await,
     }
 }
@@ -29,12 +44,23 @@ pub async fn actor(request: &SignedInRequest, record: &AdministrationRecord) -> 
 pub async fn engager(request: &SignedInRequest, switch: &Switch, state: &ControlState) -> String {
     match (&switch.by, &switch.credential) {
         (Some(user), _) => person(request, Some(user.to_string())).await,
-        (None, Some(key)) => {
-            let label = state.credentials.get(key).map(|row| format!(" with the key {}", escape_hidden(&row.label)));
-            format!("an agent{}", label.unwrap_or_default())
-        }
+        (None, Some(key)) => by_credential(request, key, state).await,
         (None, None) => "from the command line".into(),
     }
+}
+
+/// The person that a credential of the console acts for; none if it is a key.
+pub fn person_of<'a>(credential: &CredentialId, state: &'a ControlState) -> Option<&'a UserId> {
+    let row = state.credentials.get(credential).filter(|row| row.created.role.is_some())?;
+    Some(&row.created.user)
+}
+
+async fn by_credential(request: &SignedInRequest, credential: &CredentialId, state: &ControlState) -> String {
+    if let Some(user) = person_of(credential, state) {
+        return person(request, Some(user.to_string())).await;
+    }
+    let label = state.credentials.get(credential).map(|row| format!(" with the key {}", escape_hidden(&row.label)));
+    format!("an agent{}", label.unwrap_or_default())
 }
 
 /// Whoever sat at the data when something was done from the command line, as the note of its event says.

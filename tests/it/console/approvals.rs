@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::ConsoleServer;
+use super::{ConsoleServer, between};
 
 const HOLDING: &str = r#"
 @id("own") permit (principal, action, resource) when { principal.side == "customer" && resource in principal.account };
@@ -58,8 +58,7 @@ async fn console_a_person_answers_for_a_call_once() {
     assert!(owner.page("/console/approvals").await.contains("No call is waiting for approval."));
     let call = ask(&console).await;
     let page = owner.page("/console/approvals").await;
-    for told in
-        [&*call, "vm_power on one-web-1", "it &#60;i&#62;interrupts", "&#34;action&#34;: &#34;reboot&#34;", "one&#39;s agent"]
+    for told in [&*call, "Reboot one-web-1", "it &#60;i&#62;interrupts", "&#34;action&#34;: &#34;reboot&#34;", "one&#39;s agent"]
     {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
@@ -81,6 +80,13 @@ async fn console_a_person_answers_for_a_call_once() {
     assert_eq!(end(&console, &call).await, "refused");
     let decided = console.shows(&owner, "/console/approvals", "Rejected</span>").await;
     assert!(decided.contains("Approved</span>") && decided.contains(&format!("/console/calls/{call}")), "{decided}");
+    let rows = between(&decided, "Outcome now</th>", "</table>");
+    assert!(rows.contains("</svg>Refused</span>") && rows.contains(">reboot</span>"), "what was decided is not said: {rows}");
+
+    let call = ask(&console).await;
+    owner.submit(&format!("/console/approvals/{call}"), &[("verdict", "reject")]).await;
+    let told = owner.page("/console/approvals").await;
+    assert!(told.contains("The call is refused.") && !told.contains("is told the reason."), "a reason that nobody gave: {told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,17 @@ async fn console_a_switch_reaches_what_it_says_and_nothing_else() {
     assert!(refused.text.contains("Call us."), "{refused:?}");
     assert_eq!(console.call(&console.other.key, "vm_get", json!({ "vm_id": other })).await.status, StatusCode::OK);
     assert!(staff.page(&path).await.contains("Every call of the account is stopped"));
+    assert_eq!(led_to(&staff.get("/console/switches/new").await), "/console/switches", "a page that asks nothing");
+    for (page, target) in [
+        (format!("/console/accounts/{}", console.one.account), format!("account:{}", console.one.account)),
+        (format!("/console/vms/{}", console.one.vm), format!("vm:{}", console.one.vm)),
+    ] {
+        let told = staff.page(&page).await;
+        assert!(
+            told.contains(&format!("href=\"/console/switches/new?target={target}\"")),
+            "{page} does not lead to its stop: {told}"
+        );
+    }
     led_to(&staff.submit(&format!("{path}/release"), &[("reason", "paid")]).await);
     assert_eq!(console.call(&console.one.key, "vm_get", json!({ "vm_id": vm })).await.status, StatusCode::OK);
 }
@@ -198,7 +209,7 @@ async fn console_a_drill_is_made_shown_and_missed() {
     let console = ConsoleServer::open().await;
     let staff = console.signed_in(&console.staff).await;
     let page = staff.page("/console/switches").await;
-    assert!(page.contains("No drill was ever made") && page.contains("Run drill"), "{page}");
+    assert!(page.contains("No drill has been run yet") && page.contains("Run drill"), "{page}");
     assert!(page.contains("Control state is at epoch") && page.contains("confirmed"), "the nodes are not shown: {page}");
     let reader = console.signed_in(&console.hire(&console.staff.account, "reader").await).await;
     assert!(!reader.page("/console/switches").await.contains("Run drill"), "a reader is offered it");
@@ -210,6 +221,9 @@ async fn console_a_drill_is_made_shown_and_missed() {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
     assert!(page.contains("canary of a drill is stopped") && page.contains("by staff@example.com"), "no history: {page}");
+    let looking = console.investigator().await;
+    let overview = console.shows(&looking, "/console/", "No agent has called anything yet.").await;
+    assert!(!overview.contains("refused today"), "a drill is counted among what agents were refused: {overview}");
     console.clock.pass(Duration::from_hours(31 * 24));
     let later = console.signed_in(&console.staff).await;
     assert!(later.page("/console/switches").await.contains("more than 30 days ago"), "an old drill passes for a new one");
@@ -244,6 +258,7 @@ async fn console_a_vm_says_what_is_let_through_and_why_not() {
             overview.contains(if classes == 4 { "</svg>Stopped</span>" } else { "</svg>Partly stopped</span>" }),
             "{overview}"
         );
+        assert!(overview.contains(if classes == 4 { "1 VM stopped" } else { "1 VM partly stopped" }), "{overview}");
         assert!(!page.contains("ours alone") && !overview.contains("ours alone"), "a customer reads the staff's reason");
         assert!(staff.page(&vm).await.contains("ours alone"), "{target}: the reason is not on the staff's page");
         let theirs = other.page(&format!("/console/vms/{}", console.other.vm)).await;

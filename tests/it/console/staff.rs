@@ -419,8 +419,11 @@ async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorde
     let listed = browser.page("/console/activity?tool=vm_get&outcome=refused").await;
     let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
     let page = browser.page(&place).await;
-    assert!(page.contains("Checked in this page load: 2 leaves and"), "{page}");
-    assert!(page.contains("forelog log verify") && page.contains("Revoke one&#39;s agent") && page.contains("#stop\""), "{page}");
+    assert!(page.contains("Record verified: 2 events and"), "{page}");
+    assert!(
+        page.contains("forelog log verify") && page.contains("Revoke key one&#39;s agent") && page.contains("#stop\""),
+        "{page}"
+    );
     browser.submit("/console/keys", &[("label", "laptop"), ("scope", "vms:read")]).await;
     let listed = browser.page("/console/activity?tool=key_create").await;
     let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
@@ -428,5 +431,5 @@ async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorde
     let raw = browser.page(&format!("{place}?as=json")).await;
     assert!(raw.contains("&#34;$redacted&#34;") && !raw.contains("id=\"steps\""), "{raw}");
     let asked = browser.page(between(&page, "<a class=\"button\" href=\"", "\"")).await;
-    assert!(asked.contains("Revoke one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
+    assert!(asked.contains("Revoke key one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
 }

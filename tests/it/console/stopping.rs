@@ -19,6 +19,9 @@ async fn console_a_person_stops_all_agents_on_a_vm() {
     assert_eq!(get().await.code(), "kill_switch_engaged");
     assert!(browser.page("/console/").await.contains("Every call on one-web-1 is stopped"));
     let staff = console.investigator().await;
+    let listed = staff.page("/console/switches").await;
+    let row = between(&listed, "it runs wild</td>", "</tr>");
+    assert!(row.contains("one@example.com") && !row.contains("an agent"), "a person who stopped is called an agent: {row}");
     for path in ["/console/", "/console/search", "/console/account"] {
         let page = staff.page(path).await;
         assert!(page.contains("it runs wild") && page.contains(&format!("vm:{vm}")), "{path}: {page}");
@@ -38,7 +41,7 @@ async fn console_a_person_turns_commands_on_where_no_key_may() {
     assert_eq!(browser.submit(&path, &[("enabled", "true")]).await.status, StatusCode::BAD_REQUEST, "nobody agreed");
     assert_eq!(browser.submit(&path, &[("enabled", "true"), ("agreed", "yes")]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(console.call(key, "vm_exec", json!({ "vm_id": vm, "command": "uptime" })).await.status, StatusCode::OK);
-    browser.submit(&path, &[("enabled", "false"), ("agreed", "yes")]).await;
+    assert_eq!(browser.submit(&path, &[("enabled", "false")]).await.status, StatusCode::SEE_OTHER, "less needs no consent");
     assert_eq!(console.call(key, "vm_exec", json!({ "vm_id": vm, "command": "uptime" })).await.code(), "mcp_exec_disabled");
 }
 
