@@ -9,6 +9,8 @@ use super::table::table;
 use super::{Answer, CliError, Context};
 use crate::app::local_admin::LocalAdmin;
 use crate::app::registry::IssuedPassword;
+use crate::app::rooms;
+use crate::config::Config;
 use crate::core::principal::Side;
 
 const CREATE: &str = "\
@@ -70,13 +72,19 @@ pub enum AccountCommand {
 pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         AccountCommand::Create { name, email, staff, agents_may_enable_exec } => {
+            let is_new = matches!(rooms::found(&context.config).await, Ok(false));
             let local_admin = context.new_local_admin().await?;
             let side = if staff { Side::Staff } else { Side::Customer };
             let person = local_admin.create_account(&name, &email, side).await?;
             if agents_may_enable_exec {
                 local_admin.set_account(&person.account, true).await?;
             }
-            Ok(new_user_answer(&person))
+            let mut answer = new_user_answer(&person);
+            if is_new {
+                // Whoever mistyped the place of another one sees it.
+                answer.text.0.insert(0, format!("made a new Forelog in {}", place(&context.config)));
+            }
+            Ok(answer)
         }
         AccountCommand::Join { account, email } => {
             let account = account_of(context, &account).await?;
@@ -94,6 +102,10 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
         }
         AccountCommand::List => list(&context.local_admin_to_read_all().await?).await,
     }
+}
+
+fn place(config: &Config) -> String {
+    if config.database_url.is_some() { "the database".to_owned() } else { config.data_dir.display().to_string() }
 }
 
 fn new_user_answer(person: &IssuedPassword) -> Answer {

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
@@ -17,7 +17,7 @@ use super::declared::{self, WHOLE};
 use super::health::served_at;
 use super::stdio::answer::unanswered;
 use super::stdio::wire::{Place, Raw, Unanswered, Wire};
-use super::{Answer, CliError, Context, Text};
+use super::{Answer, CliError, Context, GLOBAL, Text};
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::tools::Tool;
@@ -30,6 +30,9 @@ const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Largest document of arguments that is read.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
+
+/// How a path is refused that has no API.
+const NO_API: [StatusCode; 3] = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
 
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see. Neither is a secret
@@ -45,7 +48,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct CallArgs {
     /// URL of the server to call: https, or http on this machine.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help_heading = GLOBAL)]
     url: Option<String>,
     /// The tool.
     #[command(subcommand)]
@@ -156,13 +159,24 @@ fn document(arguments: Given) -> Result<Value, CliError> {
 async fn read(raw: Raw) -> Result<Result<Value, (Refusal, Option<String>)>, Unanswered> {
     let (parts, body) = raw.into_parts();
     let bytes = Limited::new(body, LARGEST).collect().await.map_err(|error| Unanswered::Broken(error.to_string()))?.to_bytes();
-    let strange = || Unanswered::Broken(format!("what answers (HTTP {}) is no Forelog", parts.status.as_u16()));
-    let document: Value = serde_json::from_slice(&bytes).map_err(|_| strange())?;
-    if parts.status.is_success() {
-        return Ok(Ok(document));
+    let document: Option<Value> = serde_json::from_slice(&bytes).ok();
+    if let Some(document) = document.as_ref().filter(|_| parts.status.is_success()) {
+        return Ok(Ok(document.clone()));
     }
-    let call = document["error"]["call_id"].as_str().map(str::to_owned);
-    Refusal::from_body(&document).map(|refusal| Err((refusal, call))).ok_or_else(strange)
+    let refusal = document.as_ref().and_then(Refusal::from_body);
+    let call = document.and_then(|document| document["error"]["call_id"].as_str().map(str::to_owned));
+    match refusal {
+        Some(refusal) => Ok(Err((refusal, call))),
+        None if NO_API.contains(&parts.status) => Ok(Err((no_api(parts.status), None))),
+        None => Err(Unanswered::Broken(format!("what answers (HTTP {}) is no Forelog", parts.status.as_u16()))),
+    }
+}
+
+/// The address is not that of the API: no tool was asked.
+fn no_api(status: StatusCode) -> Refusal {
+    let text = format!("What answers there (HTTP {}) is not the API of a Forelog; nothing was run.", status.as_u16());
+    Refusal::new(Code::NotFound, text)
+        .hint("Give the server's address without the path of a page, as in --url http://127.0.0.1:7373.")
 }
 
 /// A refusal that names the call on record, by which it is looked up and waited for.

@@ -13,6 +13,7 @@ use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
 use crate::auth::AuthError;
 use crate::config::ConfigError;
+use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::scrub_text;
@@ -140,6 +141,9 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// A switch is released elsewhere.
+    #[error("{0}")]
+    Glass(String),
     /// What was asked for does not make sense.
     #[error("{}", escape_hidden(.0))]
     Usage(String),
@@ -158,6 +162,12 @@ impl CliError {
     pub fn hint(&self) -> Option<String> {
         match (self, self.refusal()) {
             (Self::Denied(denied), _) => Some(denied.hint()),
+            (_, Some(refusal)) if matches!(refusal.code, Code::Unauthenticated | Code::TokenExpired | Code::TokenRevoked) => {
+                Some(
+                    "the key is what FORELOG_API_KEY says, or api_key in the configuration: set it to a key of this server"
+                        .into(),
+                )
+            }
             (_, Some(refusal)) => refusal.hint.clone(),
             (_, None) => self.advice().map(str::to_owned),
         }
@@ -210,7 +220,7 @@ impl CliError {
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
             Self::Policy(PolicyError::Cases(_)) => Some(
-                "if the policies are right, change `expect` of the case in that file to permit, deny or hold; else change the policies. \
+                "if the policies are right, replace the case in that file, or change its `expect` or `policy`; else change the policies. \
                  `forelog policy check --dir DIR` tries them again",
             ),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
@@ -231,6 +241,12 @@ impl CliError {
             }
             Self::Pipe(PipeError::Unreached { .. }) => Some("check the address, and that the server runs there"),
             Self::Pipe(PipeError::Url { .. }) => Some("as in --url https://forelog.example"),
+            Self::App(AppError::Listen { source, .. }) if source.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                Some("this machine does not have that address: listen on one of its own, 127.0.0.1 or 0.0.0.0")
+            }
+            Self::App(AppError::Listen { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 are not for every user: choose another port with --listen, such as 127.0.0.1:7373")
+            }
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
             }
@@ -238,6 +254,7 @@ impl CliError {
                 Some("check that the vault's database runs, and vault_database_url: host, port, name and password")
             }
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
+            Self::Glass(_) => Some("--break-glass releases it here, on the record and with an alarm"),
             Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
             Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
             Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {

@@ -132,13 +132,18 @@ struct Wanted {
 async fn filter(args: ExportArgs, local_admin: &LocalAdmin) -> Result<Wanted, CliError> {
     let ExportArgs { plaintext, from, to, from_position, to_position, account, credential, vm, tool, .. } = args;
     let (from_position, to_position) = (from_position.map(Position), to_position.map(Position));
-    let state = local_admin.state().await?;
     let account = match &account {
         Some(account) => Some(named::account(local_admin, account).await?),
         None => None,
     };
-    let vm = vm.map(|vm| named::vm(&state, account.as_ref(), &vm)).transpose()?;
-    let credential = credential.map(|key| named::key(&state, &key)).transpose()?;
+    let vm = match &vm {
+        Some(vm) => Some(named::vm(local_admin, account.as_ref(), vm).await?),
+        None => None,
+    };
+    let credential = match &credential {
+        Some(key) => Some(named::key(local_admin, key).await?),
+        None => None,
+    };
     Ok(Wanted { filter: Filter { from_position, to_position, from, to, account, credential, vm, tool }, plaintext })
 }
 

@@ -16,6 +16,7 @@ use crate::core::lineage::alive;
 use crate::core::rotation_checks::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
+use crate::core::switch::Target;
 
 const CREATE: &str = "\
 Examples:
@@ -104,7 +105,7 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
             Ok(new_key_answer(&local_admin.create_key(spec).await?))
         }
         KeyCommand::Rotate { key } => {
-            let key = named::key(&local_admin.state().await?, &key)?;
+            let key = named::key(&local_admin, &key).await?;
             Ok(new_key_answer(&local_admin.rotate_key(&key).await?))
         }
         KeyCommand::Revoke { key } => revoke(&key, context).await,
@@ -126,11 +127,17 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
 /// It stops something, so it asks for nothing but the log.
 async fn revoke(key: &Name, context: &Context) -> Result<Answer, CliError> {
     let local_admin = context.local_admin_to_stop().await?;
-    let key = &named::key(&local_admin.state().await?, key)?;
+    let (name, key) = (key, &named::key(&local_admin, key).await?);
+    let target = Target::Credential(key.clone());
+    let account = named::account_of_target(&local_admin.state().await?, &target);
+    let whose = match account.as_ref().filter(|_| name.0 != key.as_str()) {
+        Some(account) => format!(" (of {})", named::display_account(&local_admin, account).await),
+        None => String::new(),
+    };
     let RevokedKey { goes_on, ended } = local_admin.revoke_key(key).await?;
-    let document = json!({ "id": key, "revoked": true, "goes_on": goes_on, "ended": ended });
+    let document = json!({ "id": key, "account": account, "revoked": true, "goes_on": goes_on, "ended": ended });
     let with = ended.map_or_else(String::new, |other| format!(", and with it {other}, the key's other secret"));
-    let text = format!("{}{with}", said_of(key, goes_on.as_ref()));
+    let text = format!("{}{with}{whose}", said_of(key, goes_on.as_ref()));
     let answer = Answer { document, text: text.into() };
     Ok(answer.without_vault(local_admin.without_vault.as_deref()))
 }
@@ -146,8 +153,10 @@ async fn spec(wanted: Wanted, local_admin: &LocalAdmin) -> Result<KeySpec, CliEr
         Some(user) => Some(named::user(local_admin, &account, user).await?),
         None => None,
     };
-    let (state, now) = (local_admin.state().await?, local_admin.now().await?);
-    let vms = wanted.vm.iter().map(|vm| named::vm(&state, Some(&account), vm)).collect::<Result<Vec<_>, _>>()?;
+    let (now, mut vms) = (local_admin.now().await?, Vec::new());
+    for vm in &wanted.vm {
+        vms.push(named::vm(local_admin, Some(&account), vm).await?);
+    }
     let days = |days: u32| now.plus(Duration::from_hours(24 * u64::from(days)));
     Ok(KeySpec {
         account,

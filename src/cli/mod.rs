@@ -53,9 +53,10 @@ use serde_json::Value;
 
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
-use crate::app::App;
+use crate::app::directory_lock::DirectoryLock;
 use crate::app::local_admin::LocalAdmin;
 use crate::app::rooms::{self, RoomError};
+use crate::app::{App, AppError};
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
 use crate::core::visible::escape_hidden;
@@ -271,8 +272,13 @@ impl Context {
     pub fn new(cli: &Cli) -> Result<Self, CliError> {
         let (mut common, mut bound) = (cli.common.clone(), None);
         if let Command::Demo(demo) = &cli.command {
-            bound = Some(App::bind(demo.listen)?);
             let dir = common.data.get_or_insert_with(|| DEMO_DIR.into());
+            bound = match App::bind(demo.listen) {
+                Ok(bound) => Some(bound),
+                Err(error) if !dir.exists() => return Err(error.into()),
+                // The port may be that of the demonstration that has this directory: then that is said.
+                Err(error) => return Err(DirectoryLock::alone(dir).map_err(AppError::from).err().unwrap_or(error).into()),
+            };
             access::check(&dir.join("forelog.toml"))?;
             demo.prepare(dir)?;
         }

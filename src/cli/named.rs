@@ -1,6 +1,7 @@
 //! What a name on the command line means: an id, or a label, name or e-mail address that only one thing has.
 //!
-//! INVARIANT: nothing is guessed. A name of several things is refused with all of them.
+//! INVARIANT: nothing is guessed. A name of several things is refused with all of them, ended ones of other accounts included;
+//! and an e-mail address names only who proved it, so nobody takes over or spoils a command by inviting it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,6 +12,7 @@ use super::{CliError, Context};
 use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::lineage::alive;
 use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
 use crate::core::switch::{Target, UnknownTarget};
@@ -85,13 +87,38 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
             found.insert(id.clone(), name.clone());
         }
     }
-    let email: Option<EmailAddress> = name.parse().ok();
-    for person in vault.users().await.map_err(LocalAdminError::from)? {
-        if Some(&person.email) == email.as_ref() && person.role_in(&state).is_some() {
-            found.insert(person.account, name.clone());
-        }
-    }
+    let Ok(email) = name.parse::<EmailAddress>() else { return one("account", name, found) };
+    let mut people = vault.users_with(&email).await.map_err(LocalAdminError::from)?;
+    people.retain(|person| person.role_in(&state).is_some());
+    match people.iter().find(|person| person.proved) {
+        Some(person) => found.insert(person.account.clone(), name.clone()),
+        None if people.is_empty() => None,
+        None => return Err(unproved(local_admin, name, people.into_iter().map(|person| person.account)).await),
+    };
     one("account", name, found)
+}
+
+/// Nobody has shown that the address is theirs: whoever invited it may be a stranger to the one who is meant.
+async fn unproved(local_admin: &LocalAdmin, email: &str, accounts: impl Iterator<Item = AccountId>) -> CliError {
+    let mut listed = Vec::new();
+    for account in accounts {
+        listed.push(display_account(local_admin, &account).await);
+    }
+    let listed = listed.join(" and ");
+    CliError::Usage(format!(
+        "nobody has proved that {email:?} is theirs; it is in {listed}: give the id of the account that you mean"
+    ))
+}
+
+/// An account for people: its id, and its name where the vault tells it.
+pub async fn display_account(local_admin: &LocalAdmin, account: &AccountId) -> String {
+    if local_admin.without_vault.is_some() {
+        return account.to_string();
+    }
+    match local_admin.rooms.vault.account_name(account).await {
+        Ok(Some(name)) => format!("{account}, {name:?}"),
+        _ => account.to_string(),
+    }
 }
 
 /// A person of an account by id or e-mail address.
@@ -106,24 +133,50 @@ pub async fn user(local_admin: &LocalAdmin, account: &AccountId, Name(name): &Na
 }
 
 /// A VM by id or label; with an account, only one of its own.
-pub fn vm(state: &ControlState, account: Option<&AccountId>, Name(name): &Name) -> Result<VmId, CliError> {
+pub async fn vm(local_admin: &LocalAdmin, account: Option<&AccountId>, Name(name): &Name) -> Result<VmId, CliError> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
+    let (state, mut found) = (local_admin.state().await?, BTreeMap::new());
     let own = state.vms.values().filter(|vm| vm.label == *name && account.is_none_or(|account| vm.account == *account));
-    one("vm", name, own.map(|vm| (vm.id.clone(), format!("of {}", vm.account))).collect())
+    for vm in own {
+        found.insert(vm.id.clone(), format!("of {}", display_account(local_admin, &vm.account).await));
+    }
+    one("vm", name, found)
 }
 
-/// A key by id or label. One that was revoked is meant only if no other has the label.
-pub fn key(state: &ControlState, Name(name): &Name) -> Result<CredentialId, CliError> {
+/// A key by id or label. One that was revoked is meant only if no other has the label; it counts beside the keys of other
+/// accounts, because whoever says its label may mean it.
+pub async fn key(local_admin: &LocalAdmin, Name(name): &Name) -> Result<CredentialId, CliError> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
+    let (state, now, mut found) = (local_admin.state().await?, local_admin.clock.now(), BTreeMap::new());
     let mut own: Vec<_> = state.credentials.values().filter(|row| row.label == *name && row.created.role.is_none()).collect();
-    if own.iter().any(|row| row.revoked_at.is_none()) {
+    let is_of_one = own.windows(2).all(|pair| pair[0].created.account == pair[1].created.account);
+    if is_of_one && own.iter().any(|row| row.revoked_at.is_none()) {
         own.retain(|row| row.revoked_at.is_none());
     }
-    one("key", name, own.into_iter().map(|row| (row.created.credential.clone(), format!("of {}", row.created.account))).collect())
+    for row in own {
+        let id = &row.created.credential;
+        let stands = if alive(&state, id, now).is_ok() { "live" } else { "ended" };
+        let account = display_account(local_admin, &row.created.account).await;
+        found.insert(id.clone(), format!("of {account}, {stands}"));
+    }
+    one("key", name, found)
+}
+
+/// Whose a target is, if it is one account's.
+pub fn account_of_target(state: &ControlState, target: &Target) -> Option<AccountId> {
+    match target {
+        Target::Account(account) => Some(account.clone()),
+        Target::Credential(key) => state.credentials.get(key).map(|row| row.created.account.clone()),
+        Target::Resource { id, .. } => {
+            let vm: VmId = id.as_str().parse().ok()?;
+            state.vms.get(&vm).map(|vm| vm.account.clone())
+        }
+        Target::All | Target::Class(_) | Target::Tool(_) | Target::Provider(_) => None,
+    }
 }
 
 /// What a switch is to stop.
@@ -131,9 +184,9 @@ pub async fn target(local_admin: &LocalAdmin, name: TargetName) -> Result<Target
     Ok(match name {
         TargetName::Exact(target) => target,
         TargetName::Account(name) => Target::Account(account(local_admin, &name).await?),
-        TargetName::Credential(name) => Target::Credential(key(&local_admin.state().await?, &name)?),
+        TargetName::Credential(name) => Target::Credential(key(local_admin, &name).await?),
         TargetName::Vm { label, exec_only } => {
-            let id = vm(&local_admin.state().await?, None, &Name(label))?;
+            let id = vm(local_admin, None, &Name(label)).await?;
             Target::Resource { id: ResourceId::from(&id), exec_only }
         }
     })

@@ -36,7 +36,8 @@ Success means that the switch is engaged. `fenced` says whether every node has c
 Repeating the same command changes nothing.";
 
 const RELEASE: &str = "\
-Without --break-glass nothing is released here: release it in the console or over REST, where a second person confirms.
+Without --break-glass nothing is released here: release it in the console or over REST. A switch on all or on a class takes two persons
+there, every other one takes one.
 Examples:
   forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'
   forelog switch release swi_01J… --break-glass --ramp 30 --reason 'over; one agent after the other'";
@@ -109,21 +110,19 @@ async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin
     match command {
         SwitchCommand::Drill => drill(context).await,
         SwitchCommand::List => list(local_admin, context.config.lease()).await,
-        SwitchCommand::Release { break_glass: false, .. } => {
-            let text =
-                "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
-            Err(CliError::Usage(text.into()))
-        }
+        SwitchCommand::Release { switch, break_glass: false, .. } => Err(not_released_here(local_admin, &switch).await?),
         SwitchCommand::Release { switch, ramp, reason, .. } => {
             release(local_admin, switch, ramp.map(Duration::from_mins), &reason).await
         }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
             let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
+            let is_exact = matches!(target, TargetName::Exact(_));
             let target = named::target(local_admin, target).await?;
+            let whose = if is_exact { String::new() } else { whose(local_admin, &target).await? };
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
-            Ok(fenced(local_admin, &switch, &target, context.config.lease()).await?.on(context))
+            Ok(fenced(local_admin, &switch, (&target, &whose), context.config.lease()).await?.on(context))
         }
     }
 }
@@ -144,11 +143,24 @@ async fn drill(context: &Context) -> Result<Answer, CliError> {
     Ok(Answer { document, text: text.into() })
 }
 
+/// Whose it is that was named, so that whoever stops it sees whether it is what they meant.
+async fn whose(local_admin: &LocalAdmin, target: &Target) -> Result<String, CliError> {
+    Ok(match named::account_of_target(&local_admin.state().await?, target) {
+        Some(account) => format!(" (of {})", named::display_account(local_admin, &account).await),
+        None => String::new(),
+    })
+}
+
 /// What is engaged is engaged, whatever can be told of it.
-async fn fenced(local_admin: &LocalAdmin, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
-    Ok(engaged_answer(local_admin, switch, target, lease).await.unwrap_or_else(|error| {
+async fn fenced(
+    local_admin: &LocalAdmin,
+    switch: &SwitchId,
+    (target, whose): (&Target, &str),
+    lease: Duration,
+) -> Result<Answer, CliError> {
+    Ok(engaged_answer(local_admin, switch, (target, whose), lease).await.unwrap_or_else(|error| {
         let untold = error_chain(&error);
-        let text = format!("{switch}  {target} is engaged, but who has confirmed it cannot be told: {untold}");
+        let text = format!("{switch}  {target}{whose} is engaged, but who has confirmed it cannot be told: {untold}");
         let document = json!({
             "id": switch, "target": target, "epoch": null, "fenced": false, "nodes": [], "untold": untold,
         });
@@ -160,13 +172,13 @@ async fn fenced(local_admin: &LocalAdmin, switch: &SwitchId, target: &Target, le
 async fn engaged_answer(
     local_admin: &LocalAdmin,
     switch: &SwitchId,
-    target: &Target,
+    (target, whose): (&Target, &str),
     lease: Duration,
 ) -> Result<Answer, CliError> {
     let epoch = local_admin.state().await?.epoch;
     let (fenced, nodes) = settled(local_admin, epoch, lease).await?;
     let state = if fenced { "no covered call starts any more" } else { "NOT every node has confirmed yet" };
-    let mut text = vec![format!("{switch}  {target} is engaged: {state}")];
+    let mut text = vec![format!("{switch}  {target}{whose} is engaged: {state}")];
     text.extend(nodes.iter().filter_map(unconfirmed));
     if !fenced {
         text.push("  `forelog switch list` says when every node has confirmed; new calls are refused meanwhile".into());
@@ -225,6 +237,16 @@ async fn confirmations(local_admin: &LocalAdmin, epoch: Epoch) -> Result<(bool, 
         }));
     }
     Ok((all, nodes))
+}
+
+/// Who may release it elsewhere, as its target says.
+async fn not_released_here(local_admin: &LocalAdmin, switch: &SwitchId) -> Result<CliError, CliError> {
+    let state = local_admin.state().await?;
+    let Some(row) = state.switches.get(switch) else {
+        return Ok(CliError::Usage(format!("{switch} is not engaged; `forelog switch list` shows what is")));
+    };
+    let by = if row.target.is_global() { "two persons" } else { "one person of the staff" };
+    Ok(CliError::Glass(format!("the switch on {} is released by {by}, in the console or over REST, not here", row.target)))
 }
 
 async fn release(local_admin: &LocalAdmin, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {

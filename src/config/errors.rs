@@ -51,9 +51,24 @@ fn said(error: &figment::Error, origin: Option<Origin<'_>>) -> String {
             let meant = nearest(name, known).map_or_else(String::new, |meant| format!(": did you mean `{within}{meant}`?"));
             format!("{place}there is no key `{within}{name}`{from}{meant}")
         }
-        kind if key.is_empty() => format!("{place}{kind}{from}"),
-        kind => format!("{place}the key `{key}`{from}: {kind}"),
+        kind if key.is_empty() => format!("{place}{}{from}", plain(kind)),
+        kind => format!("{place}the key `{key}`{from}: {}", plain(kind)),
     }
+}
+
+/// What is wrong, without the names of our types.
+fn plain(kind: &Kind) -> String {
+    let text = kind.to_string();
+    let Some((found, expected)) = text.rsplit_once("expected ") else {
+        return text.replace("invalid socket address syntax", "it is no address with a port, such as 127.0.0.1:7373");
+    };
+    let expected = match expected {
+        "struct Limit" => "a table, such as { admit = 30, window_ms = 60000 }",
+        name if name.starts_with("struct ") => "a table",
+        "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number, such as 30",
+        other => other,
+    };
+    format!("{found}expected {expected}")
 }
 
 /// The line of the deepest key of this path that the text has; none if it has not even the first.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::near::did_you_mean;
 use super::parsed::parsed;
 
 macro_rules! scopes {
@@ -154,10 +155,16 @@ pub type ScopeSet = BTreeSet<Scope>;
 
 /// A scope that is not in the table.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("unknown scope {name:?}; there are {}", all())]
+#[error("unknown scope {name:?}. {}There are {}", meant(.name), all())]
 pub struct UnknownScope {
     /// What was asked for.
     pub name: String,
+}
+
+/// Which one was probably meant.
+fn meant(name: &str) -> String {
+    let known = Scope::ALL.iter().map(|scope| scope.as_str());
+    did_you_mean(name, known, str::to_owned).map_or_else(String::new, |meant| format!("{meant} "))
 }
 
 /// Their names, for somebody who does not know them.

@@ -95,7 +95,8 @@ fn plain_challenge(code: Code) -> &'static str {
 
 /// Answers a path that is none of ours.
 pub async fn no_such_path() -> Problem {
-    Refusal::new(Code::NotFound, "There is nothing at this path.").into()
+    let refusal = Refusal::new(Code::NotFound, "There is nothing at this path.");
+    refusal.hint("GET /api/v1 names what there is. A tool is at POST /api/v1/tools/NAME, MCP at /mcp and /mcp/readonly.").into()
 }
 
 /// Answers a method that a path does not have.

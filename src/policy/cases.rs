@@ -11,6 +11,7 @@ use super::error::{CaseFailure, PolicyError};
 use super::question::Query;
 use super::set::Set;
 use crate::core::id::{AccountId, CredentialId, Position, UserId, VmId};
+use crate::core::near::did_you_mean;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::proposal::Verdict;
 use crate::core::scope::ScopeSet;
@@ -138,7 +139,11 @@ pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
 }
 
 fn run(set: &Set, case: &Case) -> Result<(), String> {
-    let tool = set.words.tool(&case.tool).ok_or_else(|| format!("there is no tool {:?}", case.tool))?;
+    let absent = || {
+        let meant = did_you_mean(&case.tool, set.words.tools(), str::to_owned);
+        format!("there is no tool {:?}{}", case.tool, meant.map_or_else(String::new, |meant| format!(". {meant}")))
+    };
+    let tool = set.words.tool(&case.tool).ok_or_else(absent)?;
     let principal = case.principal();
     let vm = case.vm.as_ref().map(|vm| vm.row(&principal).resource());
     let query = Query { principal: &principal, scopes: &case.scopes, read_only: case.read_only, tool, resource: vm.as_ref() };

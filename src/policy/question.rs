@@ -68,6 +68,10 @@ impl Vocabulary {
         })
     }
 
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        self.tools.values().map(|word| word.facts.name)
+    }
+
     pub fn tool(&self, name: &str) -> Option<&'static ToolSpec> {
         self.tools.get(name).map(|word| word.facts)
     }

@@ -13,11 +13,18 @@ use crate::core::refusal::Refusal;
 /// At most so many faults are told.
 const TOLD: usize = 8;
 
+/// At most so many of them in words.
+const SAID: usize = 3;
+
 /// What is wrong with `args`, if anything.
 #[must_use]
 pub fn invalid(validator: &jsonschema::Validator, args: &Value) -> Option<Refusal> {
     let errors: Vec<_> = validator.iter_errors(args).take(TOLD).collect();
-    let text = format!("The arguments do not fit the schema: {}.", said(errors.first()?));
+    if errors.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = errors.iter().take(SAID).map(said).collect();
+    let text = format!("The arguments do not fit the schema: {}.", words.join("; "));
     let faults: Vec<Value> = errors.iter().map(fault).collect();
     Some(Refusal::new(Code::ValidationFailed, text).details(json!({ "faults": faults })))
 }
@@ -55,8 +62,17 @@ fn said(error: &jsonschema::ValidationError<'_>) -> String {
         ValidationErrorKind::MaxLength { limit } => format!("{name} must have at most {limit} characters"),
         ValidationErrorKind::MinItems { limit } => format!("{name} must have at least {limit} items"),
         ValidationErrorKind::MaxItems { limit } => format!("{name} must have at most {limit} items"),
+        ValidationErrorKind::Pattern { pattern } => match id_prefix(pattern) {
+            Some(prefix) => format!("{name} must be {prefix} followed by 26 characters, as the lists show it"),
+            None => format!("{name} must have the form {pattern}"),
+        },
         other => format!("{name} breaks the rule {}", other.keyword()),
     }
+}
+
+/// What an id begins with, of the pattern of ids.
+fn id_prefix(pattern: &str) -> Option<&str> {
+    pattern.strip_prefix('^')?.strip_suffix("[0-9A-HJKMNP-TV-Z]{26}$")
 }
 
 /// An argument by its path, as people write it; nothing for all of them. What is not a name of ours is not told.

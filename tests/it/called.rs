@@ -151,6 +151,7 @@ async fn called_tools_answer_as_over_rest_and_are_recorded() {
     assert_eq!((&listed["items"][0]["vm_id"], listed["items"].as_array().map(Vec::len)), (&json!(vm), Some(1)), "{listed}");
     let url = caller.server.says("/base_url");
     assert_eq!(caller.done(&key, &["--url", &url, "vm_get", "--vm_id", &label], "")["vm_id"], vm);
+    assert_eq!(caller.done(&key, &["vm_get", "--vm_id", &label, "--url", &url], "")["vm_id"], vm);
     let people = caller.ask(&key, &["vm_get", "--vm_id", &label], "");
     assert!(text(&people.stdout).contains(&format!("\"vm_id\": \"{vm}\"")), "{people:?}");
 
@@ -172,7 +173,15 @@ async fn called_tools_answer_as_over_rest_and_are_recorded() {
     let engaged = caller.done(&staff, &["switch_engage", "--target", "all", "--reason", "trying"], "");
     assert!(engaged["id"].is_string(), "{engaged}");
     assert!(caller.refused(&key, &["vm_list"]).contains("kill_switch_engaged"));
-    assert!(caller.refused("flk_live_nobody", &["vm_list"]).contains("unauthenticated"));
+    let said = caller.refused("flk_live_nobody", &["vm_list"]);
+    assert!(said.contains("unauthenticated") && said.contains("FORELOG_API_KEY"), "{said}");
+    let bare = url.trim_start_matches("http://");
+    let said = caller.refused(&key, &["--url", bare, "vm_list"]);
+    assert!(said.contains("does not begin with https://"), "{said}");
+    let said = caller.refused(&key, &["--url", &format!("https://{bare}"), "vm_list"]);
+    assert!(said.contains("does not speak TLS") && said.contains("nothing was sent"), "{said}");
+    let said = caller.refused(&key, &["--url", &format!("{url}/console/"), "vm_list"]);
+    assert!(said.contains("not_found") && !said.contains("outcome_unknown"), "{said}");
 
     let data = caller.data;
     caller.server.stop().await;

@@ -371,6 +371,16 @@ fn catalogue_what_does_not_fit_is_said_in_words() {
         ),
         ("activity_list", json!({ "limit": 0 }), "limit must be at least 1."),
         ("activity_list", json!({ "limit": 1000 }), "limit must be at most 200."),
+        (
+            "vm_power",
+            json!({ "vm_id": 7, "action": "restart" }),
+            "action must be one of start, shutdown, reboot, stop, reset; vm_id must be of type string, and is of type integer.",
+        ),
+        (
+            "switch_release",
+            json!({ "id": "x", "reason": "over" }),
+            "id must be swi_ followed by 26 characters, as the lists show it.",
+        ),
         ("vm_get", json!({ "vm_id": "" }), "vm_id must have at least 1 characters."),
     ] {
         let (message, hint) = said(name, args);

@@ -31,9 +31,18 @@ async fn readme_script_stops_everything_and_releases_it_by_two_persons() {
     let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("{text} is not in what it says:\n{said}"));
     assert!(at("web-1") < at("confirmation_required") && at("confirmation_required") < at("\"action\""), "{said}");
     assert!(at("\"action\"") < at("kill_switch_engaged"), "{said}");
-    let calls: Vec<&str> = script.lines().filter(|line| line.contains(" vm_list ")).collect();
+    let calls: Vec<&str> = script.lines().filter(|line| line.ends_with(" vm_list")).collect();
     assert_eq!(calls.len(), 4, "{calls:?}");
     assert_eq!(said.matches("\"items\"").count(), 2, "before the stop and after the release:\n{said}");
     let refused: Vec<&str> = said.lines().filter(|line| line.starts_with("[\"")).collect();
     assert!(refused.len() >= 3 && refused[0].contains("kill_switch_engaged"), "{said}");
+}
+
+/// An interactive zsh takes a # for a word, and an apostrophe behind it for the beginning of a text.
+#[test]
+fn readme_blocks_to_paste_have_no_comments() {
+    let readme = std::fs::read_to_string("README.md").expect("the README");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let commented: Vec<&str> = blocks.flat_map(str::lines).filter(|line| line.starts_with('#') || line.contains(" #")).collect();
+    assert!(commented.is_empty(), "{commented:?}");
 }

@@ -67,7 +67,10 @@ fn said_a_policy_that_breaks_a_case_is_told_with_case_file_and_way() {
     let said = complaint(&["policy", "check", "--dir", shown(dir.path())]);
     let told =
         format!("\"customers read nothing\" ({}:3): it expects deny, but the policies say permit (by all)", cases.display());
-    assert!(said.contains(&told) && said.contains("change `expect`") && said.contains("policy check --dir"), "{said}");
+    assert!(said.contains(&told) && said.contains("change its `expect`") && said.contains("policy check --dir"), "{said}");
+    std::fs::write(&cases, case.replace("vm_list", "vm_lst")).expect("cases");
+    let said = complaint(&["policy", "check", "--dir", shown(dir.path())]);
+    assert!(said.contains("there is no tool \"vm_lst\". Did you mean vm_list?"), "{said}");
 }
 
 #[test]

@@ -149,6 +149,9 @@ fn builder() -> hyper_util::client::legacy::Builder {
 
 fn unanswered(error: &Error) -> Unanswered {
     let text = crate::core::error_chain::error_chain(error);
+    if error.is_connect() && text.contains("InvalidContentType") {
+        return Unanswered::Unsent("it does not speak TLS there: is it http:// instead of https://?".into());
+    }
     if error.is_connect() { Unanswered::Unsent(text) } else { Unanswered::Broken(text) }
 }
 
@@ -161,6 +164,9 @@ fn bearer(key: &SecretString) -> Result<HeaderValue, PipeError> {
 /// A place at a server, whether its address is named, or that of its MCP endpoint.
 fn endpoint(text: &str, place: Place) -> Result<Uri, PipeError> {
     let unfit = |why: &'static str| PipeError::Url { url: without_secrets(text), why };
+    if !text.contains("://") {
+        return Err(unfit("it does not begin with https://, or with http:// for a server on this machine"));
+    }
     let mut url = Url::parse(text).map_err(|_| unfit("it is no URL"))?;
     if !(url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))) {
         return Err(unfit("the key is sent over https only, or in the clear to this machine itself"));

@@ -37,7 +37,7 @@ impl Import {
         }
         let label = canonical(label).map_err(|error| {
             let details = json!({ "faults": [{ "path": "/label", "rule": error.to_string() }] });
-            Refusal::new(Code::ValidationFailed, "The argument at /label cannot be taken.").details(details)
+            Refusal::new(Code::ValidationFailed, format!("The argument at /label cannot be taken: {error}.")).details(details)
         })?;
         Ok(Self { account, provider, machine, label })
     }

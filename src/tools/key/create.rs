@@ -97,11 +97,11 @@ fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
     let read = |name: &String| name.parse::<Scope>();
     names.iter().map(read).collect::<Result<_, _>>().map_err(|error| {
         let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
-        invalid("/scopes", "scope").hint(error.to_string()).details(json!({ "known": known }))
+        invalid("/scopes", "a list of scopes").hint(error.to_string()).details(json!({ "known": known }))
     })
 }
 
 fn invalid(path: &str, rule: &str) -> Refusal {
     let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
+    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: it has to be {rule}.")).details(details)
 }

@@ -79,7 +79,7 @@ async fn invite(execution: Execution, Args { account, email, role }: Args) -> Re
     check_not_let_in(&state, &execution.principal, &account)?;
     let email: EmailAddress = email.parse().map_err(|error: EmailAddressError| invalid("/email", &error.to_string()))?;
     if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
-        return Err(invalid("/role", "a role of the account's side").into());
+        return Err(invalid("/role", "it has to be a role of the account's side").into());
     }
     let ports = &execution.ports;
     let (vault, token, now) = (&ports.reader.vault, Token::generate(&*ports.entropy), ports.clock.now());
@@ -118,7 +118,7 @@ async fn invite(execution: Execution, Args { account, email, role }: Args) -> Re
 
 fn invalid(path: &str, rule: &str) -> Refusal {
     let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
+    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: {rule}.")).details(details)
 }
 
 fn already() -> Refusal {

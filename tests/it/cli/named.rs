@@ -55,6 +55,60 @@ fn cli_a_name_of_nothing_or_of_several_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn cli_a_dead_key_does_not_hand_its_label_to_another_accounts_key() {
+    let data = Data::new(None);
+    let other = id(&data.answer(&["account", "create", "--name", "Other Ltd", "--email", "other@example.com"]));
+    let own = id(&data.answer(&["key", "create", "--account", &data.account, "--label", "laptop"]));
+    let strange = id(&data.answer(&["key", "create", "--account", &other, "--label", "laptop"]));
+    data.answer(&["key", "revoke", &own]);
+    for args in [
+        &["key", "revoke", "laptop"][..],
+        &["key", "rotate", "laptop"],
+        &["switch", "engage", "credential:laptop", "--reason", "x"],
+    ] {
+        let said = data.complaint(args);
+        assert!(said.contains(&own) && said.contains(&strange), "{said}");
+        assert!(said.contains("Other Ltd") && said.contains("ended") && said.contains("live"), "{said}");
+    }
+    let listed = data.answer(&["key", "list", "--account", "Other Ltd"]);
+    assert_eq!(listed["items"][0]["alive"], true, "{listed}");
+    data.answer(&["key", "create", "--account", &other, "--label", "phone"]);
+    let engaged = said(&data, &["switch", "engage", "credential:phone", "--reason", "x"]);
+    assert!(engaged.contains(&other) && engaged.contains("Other Ltd"), "{engaged}");
+    let revoked = said(&data, &["key", "revoke", "phone"]);
+    assert!(revoked.contains(&other) && revoked.contains("Other Ltd"), "{revoked}");
+}
+
+#[test]
+fn cli_an_address_names_the_account_of_who_proved_it() {
+    let (data, empty) = (Data::new(None), dir());
+    let create = ["account", "create", "--name", "Other Ltd", "--email", "other@example.com"];
+    let other = id(&data.answer(&create));
+    let new = command(&[&create[..], &["--data", shown(empty.path())]].concat()).output().expect("running forelog");
+    assert!(text(&new.stdout).starts_with("made a new Forelog in "), "{new:?}");
+    data.answer(&["account", "join", &other, "--email", "ops@example.com"]);
+    let made = id(&data.answer(&["key", "create", "--account", "ops@example.com", "--label", "x"]));
+    let listed = data.answer(&["key", "list", "--account", &data.account]);
+    assert_eq!(
+        listed["items"][0]["id"],
+        Value::from(made),
+        "another account that takes in the address changes nothing: {listed}"
+    );
+}
+
+#[test]
+fn cli_a_release_says_how_many_persons_the_target_takes() {
+    let data = Data::new(None);
+    for (target, by) in [("all", "two persons"), (&*format!("account:{}", data.account), "one person")] {
+        let switch = id(&data.answer(&["switch", "engage", target, "--reason", "x"]));
+        let said = data.complaint(&["switch", "release", &switch, "--reason", "x"]);
+        assert!(said.contains(by) && said.contains("--break-glass"), "{said}");
+    }
+    let said = data.complaint(&["switch", "engage", "class:destroy", "--reason", "x"]);
+    assert!(said.contains("There is nothing that class:destroy would stop."), "{said}");
+}
+
+#[test]
 fn cli_a_key_has_small_rights_unless_somebody_chooses() {
     let data = Data::new(None);
     let made = data.answer(&["key", "create", "--account", &data.account, "--label", "agent"]);
@@ -67,8 +121,8 @@ fn cli_a_key_has_small_rights_unless_somebody_chooses() {
     assert!(made["scopes"].as_array().expect("scopes").iter().all(|scope| scope.as_str().expect("text").starts_with("staff:")));
     let said = data.complaint(&["key", "create", "--account", &staff, "--label", "x", "--expires-days", "0"]);
     assert!(said.contains("1..=3650"), "{said}");
-    let said = data.complaint(&["key", "create", "--account", &staff, "--label", "x", "--scope", "foo"]);
-    assert!(said.contains("vms:read") && said.contains("keys:write"), "{said}");
+    let said = data.complaint(&["key", "create", "--account", &staff, "--label", "x", "--scope", "vms:raed"]);
+    assert!(said.contains("Did you mean vms:read?") && said.contains("vms:power") && said.contains("keys:write"), "{said}");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use super::declared_docs::{parse, variants};
 use super::{code, hold, table};
 
 const ABOUT: &str = "\
-What a kill switch stops. `forelog switch engage TARGET`, `POST /api/v1/switches` and the console take the same. Capitals and
-space around it make no difference to a word. What stops, releases and shows switches is stopped by none.";
+What a kill switch stops. `forelog switch engage TARGET`, `POST /api/v1/switches` and the console take the same; the
+command line also takes the label of a VM or key, and the name of an account, for its id. Capitals and space around it make no
+difference to a word. What stops, releases and shows switches is stopped by none.";
 
 /// A form, an example of it, and what is different from others of its kind.
 const FORMS: [(&str, &str, &str); 7] = [

@@ -48,7 +48,11 @@ impl Command for CreateKey {
 
 fn check_networks<'a>(mut ips: impl Iterator<Item = &'a String>) -> Result<(), Refusal> {
     let is_network = |text: &String| text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
-    if ips.all(is_network) { Ok(()) } else { Err(invalid("/ips", "network")) }
+    if ips.all(is_network) {
+        Ok(())
+    } else {
+        Err(invalid("/ips", "an address or a network, such as 203.0.113.7 or 203.0.113.0/24"))
+    }
 }
 
 fn check_end(end: Option<Micros>, now: Micros) -> Result<(), Refusal> {
@@ -58,5 +62,5 @@ fn check_end(end: Option<Micros>, now: Micros) -> Result<(), Refusal> {
 
 fn invalid(path: &str, rule: &str) -> Refusal {
     let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
+    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: it has to be {rule}.")).details(details)
 }
