@@ -38,6 +38,7 @@ mod oidc;
 mod pages;
 mod people;
 pub mod provider;
+mod reasons;
 mod rows;
 mod second;
 mod sign_in;

@@ -29,7 +29,8 @@ impl ConsoleServer {
     }
 }
 
-fn search(line: &str) -> String {
+/// The page of the staff's search for a line.
+pub fn search(line: &str) -> String {
     format!("/console/search?{}", query_of(line))
 }
 
@@ -197,63 +198,6 @@ async fn console_an_id_that_is_pasted_leads_to_what_it_names() {
     }
     let switch = "swi_00000000000000000000000000";
     assert_eq!(staff.get(&search(switch)).await.header("location"), format!("/console/events?subject={switch}"));
-}
-
-/// Whose a name, an id or the beginning of a key is, and whether there is such a thing, is told for a reason, and it is on record.
-#[tokio::test(flavor = "multi_thread")]
-async fn console_what_a_name_an_id_or_a_key_stands_for_is_told_for_a_reason() {
-    let console = ConsoleServer::open().await;
-    let (silent, staff) = (console.signed_in(&console.staff).await, console.investigator().await);
-    let key: String = console.one.key.chars().take(15).collect();
-    let lines = [
-        "account:one",
-        "account:o",
-        "account:absent",
-        "-account:one",
-        &key,
-        "flk_live_00000000",
-        "tool:vm_get flk_live_00000000",
-    ];
-    let ids = [console.one.vm.to_string(), "vm_00000000000000000000000000".into(), console.one.account.to_string()];
-    for line in lines.into_iter().map(str::to_owned).chain(ids) {
-        let reads = console.events("log_read").await.len();
-        let asked = silent.get(&search(&line)).await;
-        assert!(asked.header("location").starts_with("/console/reason?next="), "{line}: {asked:?}");
-        assert_eq!(console.events("log_read").await.len(), reads, "{line}");
-        let told = staff.get(&search(&line)).await;
-        assert!(!told.header("location").starts_with("/console/reason"), "{line}: {told:?}");
-        assert!(console.events("log_read").await.len() > reads, "{line} is not on record");
-    }
-}
-
-/// A reason of white or invisible characters is none, at every door that takes one.
-#[tokio::test(flavor = "multi_thread")]
-async fn console_a_reason_that_says_nothing_is_refused_at_every_door() {
-    let console = ConsoleServer::open().await;
-    let (staff, browser) = (console.key_of_staff().await, console.signed_in(&console.staff).await);
-    let call = "call_01M7Z5CDFVRSEEXW1RWR7A122W";
-    for reason in [" ", "\t ", "\u{a0}", "\u{200b}", "\u{2060}\u{3000}", "\u{2800}", "\u{ad}\u{3164}"] {
-        for (tool, args) in [
-            ("export_create", json!({ "form": "csv", "reason": reason })),
-            ("approval_list", json!({ "reason": reason })),
-            ("approval_decide", json!({ "id": call, "verdict": "approve", "reason": reason })),
-            ("switch_engage", json!({ "target": "all", "reason": reason })),
-            ("alarm_acknowledge", json!({ "alarm": 1, "reason": reason })),
-            ("panic_engage", json!({ "reason": reason })),
-        ] {
-            let answer = console.call(&staff, tool, args).await;
-            assert_eq!(answer.code(), "validation_failed", "{tool} {reason:?}: {answer:?}");
-        }
-        let url = reqwest::Url::parse_with_params("http://x/", [("reason", reason)]).expect("an address");
-        let paths = ["calls", "calls/histogram", "calls/live", "events", "exports", &format!("calls/{call}")];
-        for path in paths {
-            let answer = console.read(&staff, &format!("/api/v1/{path}?{}", url.query().expect("a query"))).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {reason:?}: {answer:?}");
-        }
-        let given = browser.submit("/console/reason", &[("reason", reason)]).await;
-        assert_eq!(given.status, StatusCode::BAD_REQUEST, "{reason:?}: {given:?}");
-    }
-    assert!(console.events("switch_engaged").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
