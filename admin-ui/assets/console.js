@@ -32,7 +32,7 @@
 
   // A link to a form leads into it: what is folded unfolds, and its first field has the focus.
   const enterForm = () => {
-    const place = document.querySelector(':target');
+    const place = document.getElementById(location.hash.slice(1));
     const form = place && (place.closest('details') ?? (place.matches('h2') ? place.closest('section') : null));
     if (!form) return;
     if (form.matches('details')) form.open = true;

@@ -49,6 +49,8 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
     let mut rows = Vec::new();
     for record in items {
         let ended = record.subject.as_ref().filter(|_| is_end(&record.kind)).and_then(|id| engaged.get(&id.parse().ok()?));
+        // The account has a link of its own.
+        let own = record.account.as_ref().and_then(|id| accounts.get(id));
         rows.push(Row {
             at: DisplayTime::of(record.at, now),
             sentence: told(record, request, &names).await,
@@ -57,7 +59,11 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
                 let name = accounts.get(&id).cloned();
                 (id.clone(), name.unwrap_or(id))
             }),
-            place: record.subject.as_ref().and_then(|subject| place(subject, request, &names)),
+            place: record
+                .subject
+                .as_ref()
+                .and_then(|subject| place(subject, request, &names))
+                .filter(|(_, text)| own != Some(text)),
             said: said(&record.note),
             change: change(record, request).await?,
         });
