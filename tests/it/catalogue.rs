@@ -374,7 +374,7 @@ fn catalogue_what_does_not_fit_is_said_in_words() {
         (
             "vm_power",
             json!({ "vm_id": 7, "action": "restart" }),
-            "action must be one of start, shutdown, reboot, stop, reset; vm_id must be of type string, and is of type integer.",
+            "vm_id must be of type string, and is of type integer; action must be one of start, shutdown, reboot, stop, reset.",
         ),
         (
             "switch_release",

@@ -326,7 +326,7 @@ fn checkup_the_page_names_what_the_console_has() {
         .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default())
         .collect();
     // A button says `Stop every call` of `Every call is stopped`.
-    let code = std::fs::read_to_string(root.join("src/http/console/frame.rs")).expect("what switches are called");
+    let code = std::fs::read_to_string(root.join("src/http/console/target_words.rs")).expect("what switches are called");
     let deed = |label: &str| {
         let what = label.strip_prefix("Stop ").and_then(|what| what.split_at_checked(1));
         what.is_some_and(|(first, rest)| code.contains(&format!("\"{}{rest} is stopped\"", first.to_uppercase())))

@@ -14,6 +14,7 @@ use super::attention::{switches, waiting};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
+pub use super::target_words::stops;
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
@@ -277,24 +278,6 @@ pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micr
 /// The same for customers, who are told whose doing it is if it is about everybody.
 fn told_customers(target: &Target, state: &ControlState) -> String {
     if *target == Target::All { "Your provider has paused all agent calls".into() } else { stops(target, state) }
-}
-
-/// What a target means, in words.
-pub fn stops(target: &Target, state: &ControlState) -> String {
-    let label = |id| state.resource(id).map_or_else(|| format!("{id}"), |row| escape_hidden(&row.label));
-    match target {
-        Target::All => "Every call is stopped".into(),
-        Target::Class(class) => format!("Every {} call is stopped", class.as_str()),
-        Target::Tool(name) => format!("The tool {name} is stopped"),
-        Target::Provider(name) => format!("Every call to the provider {name} is stopped"),
-        Target::Account(_) => "Every call of the account is stopped".into(),
-        Target::Credential(id) => {
-            let name = state.credentials.get(id).map_or_else(String::new, |row| escape_hidden(&row.label));
-            format!("The key {name} is stopped")
-        }
-        Target::Resource { id, exec_only: true } => format!("Commands on {} are stopped", label(id)),
-        Target::Resource { id, exec_only: false } => format!("Every call on {} is stopped", label(id)),
-    }
 }
 
 /// A rendered page.

@@ -66,6 +66,7 @@ mod sign_in;
 mod switch;
 mod switches;
 mod tail;
+mod target_words;
 mod terminal;
 mod timeline;
 mod told;

