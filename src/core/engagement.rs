@@ -118,10 +118,6 @@ fn check_stoppable(target: &Target, names: &Names) -> Result<(), Refusal> {
 pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Result<(), Refusal> {
     check_stoppable(target, names)?;
     let (wanted, known) = match target {
-        Target::Class(class) if !names.tools.is_empty() && names.tools.iter().all(|tool| tool.class != *class) => {
-            let refusal = Refusal::new(Code::NotFound, format!("There is nothing that {target} would stop."));
-            return Err(refusal.hint("No tool is of this class. Stop another class, a tool, or all."));
-        }
         Target::All | Target::Class(_) => return Ok(()),
         Target::Tool(name) => (name.as_str(), stoppable(names)),
         Target::Provider(name) => (name.as_str(), providers(state, names)),

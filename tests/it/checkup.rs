@@ -241,7 +241,7 @@ async fn checkup_a_second_demonstration_leaves_the_first_alone() {
     let demo = Server::start(&["demo", "--data", shown(&data)], &dir.path().join("demo.log")).await;
     let port = demo.says("/base_url").rsplit_once(':').expect("a port").1.to_owned();
     let said = complaint(&["demo", "--data", shown(&data), "--listen", &format!("127.0.0.1:{port}")]);
-    assert!(said.contains("listening at"), "{said}");
+    assert!(said.contains("is held by forelog (pid "), "{said}");
     let kept = std::fs::read(data.join("demo.json")).expect("the first one's keys");
     assert_eq!(serde_json::from_slice::<Value>(&kept).expect("JSON")["base_url"], demo.says("/base_url"));
 }

@@ -309,7 +309,7 @@ mod tests {
         assert!(fault(&"a ".repeat(21)).1.contains("more than 20"));
         let run = "数".repeat(85);
         assert!(fault(&run).1.contains("too many characters"), "84 pairs");
-        assert!(fault(&format!("-{} -{}", &run[..99], &run[..99])).1.contains("too many characters"), "32 pairs, twice and one");
+        assert!(fault(&format!("-{} -{}", &run[..99], &run[..102])).1.contains("too many characters"), "32 pairs and 33");
         assert_eq!(read(&run[..3 * 65]).words.len(), 1, "64 pairs");
         assert!(fault(&format!("tool:{}", "x".repeat(257))).1.contains("256"));
     }

@@ -52,6 +52,21 @@ async fn knowing(console: &ConsoleServer, email: &str, password: &str) -> Browse
     browser
 }
 
+/// An address that only its inviter vouches for leads no command of an operator to the inviter's account, nor makes one fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_namesake_neither_redirects_nor_spoils_a_command() {
+    let console = ConsoleServer::open().await;
+    let victim = &console.other.owner;
+    console.namesake(&victim.email, OWN).await;
+    console.namesake("new@example.net", OWN).await;
+    let at = ["--data", crate::cli::shown(console.dir.path())];
+    let listed = crate::cli::answer(&[&["key", "list", "--account", victim.email.as_str()][..], &at[..]].concat());
+    let items = listed["items"].as_array().expect("keys");
+    assert!(!items.is_empty() && items.iter().all(|key| key["account"] == victim.account.as_str()), "{listed}");
+    let said = crate::cli::complaint(&[&["key", "list", "--account", "new@example.net"][..], &at[..]].concat());
+    assert!(said.contains("nobody has proved") && said.contains(console.one.account.as_str()), "{said}");
+}
+
 async fn known_browsers(console: ConsoleServer) {
     for victim in [&console.other.owner, &console.staff] {
         console.namesake(&victim.email, OWN).await;
