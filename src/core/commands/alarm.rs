@@ -5,6 +5,7 @@ use crate::core::code::Code;
 use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, Position, SwitchId, UserId};
 use crate::core::refusal::Refusal;
+use crate::core::row::Credential;
 
 /// Names a person as having seen an alarm. Said again it changes nothing.
 pub struct Acknowledge {
@@ -23,7 +24,7 @@ impl Command for Acknowledge {
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<SwitchId>, Refusal> {
         let Some(alarm) = at.state.alarms.find(self.alarm, at.now) else { return Err(none_there()) };
-        if !at.state.credentials.get(&self.credential).is_some_and(|row| row.is_person()) {
+        if !at.state.credentials.get(&self.credential).is_some_and(Credential::is_person) {
             return Err(no_person());
         }
         let switch = alarm.switch.clone();

@@ -109,7 +109,7 @@ pub fn of_agents(asked: &CallFilters, request: &SignedInRequest) -> CallFilters 
     canaries.truncate(MAX_LEFT_OUT);
     if !canaries.is_empty() {
         let line = asked.q.get_or_insert_default();
-        line.push_str(&format!(" -credential:{}", canaries.join(",")));
+        line.extend([" -credential:", &canaries.join(",")]);
     }
     asked
 }

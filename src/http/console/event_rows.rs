@@ -82,7 +82,7 @@ async fn told(record: &AdministrationRecord, request: &SignedInRequest, names: &
     }
     let agent = match &kind {
         EventKind::SwitchEngaged { by: None, credential: Some(key), .. } => {
-            let user = person_of(key, names.state).map(|user| named(&user.to_string(), names));
+            let user = person_of(key, names.state).map(|user| named(user.as_ref(), names));
             Some(user.unwrap_or_else(|| "An agent".to_owned()))
         }
         _ => None,
