@@ -137,7 +137,7 @@ async fn near_an_unknown_tools_name_is_on_record_for_its_account_alone() {
     }
     let unknown = ("unknown".to_owned(), String::new());
     for name in ["vm_pwer", "bash", "mcp__files__read"] {
-        assert_eq!(found(&house, &house.one, name).await, [unknown.clone()], "{name}");
+        assert_eq!(found(&house, &house.one, name).await, std::slice::from_ref(&unknown), "{name}");
     }
     let all = found(&house, &house.one, "tool:unknown").await;
     assert_eq!(all.len(), 3 + hidden.len());
