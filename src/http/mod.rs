@@ -12,6 +12,7 @@
 //! authenticated, and no answer to a program is plain text or tells more than the one error body ([`crate::core::refusal`]).
 
 mod accept;
+mod account_search;
 pub mod api;
 mod bearer;
 mod body;

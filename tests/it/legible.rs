@@ -47,6 +47,7 @@ async fn answers(house: &ConsoleServer) -> BTreeMap<String, Answer> {
             ("calls/live", &["q", "tool"]),
             ("events", &["account", "type", "user", "subject", "cursor", "reason"]),
             ("keys", &["account"]),
+            ("accounts", &["q"]),
             ("people", &["account"]),
             ("invitations", &["account"]),
             ("switches/reach", &["target"]),

@@ -6,6 +6,7 @@ mod download_export;
 mod endpoint;
 pub(in crate::http) mod idempotency_key;
 mod index;
+mod list_accounts;
 mod list_calls;
 pub(in crate::http) mod list_events;
 mod list_exports;
@@ -75,6 +76,7 @@ fn readings() -> Vec<Endpoint> {
         list_exports::endpoint(),
         download_export::endpoint(),
         show_key::endpoint(),
+        list_accounts::endpoint(),
         show_account::endpoint(),
         show_reach::endpoint(),
         show_policies::endpoint(),

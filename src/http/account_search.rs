@@ -1,0 +1,103 @@
+//! Accounts found by their name, an e-mail address of their people, or a VM; for the API and the console. For the staff.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Http;
+use super::console::frame::{in_force, touches};
+use crate::core::code::Code;
+use crate::core::id::AccountId;
+use crate::core::principal::{Principal, Side};
+use crate::core::refusal::Refusal;
+use crate::core::state::{ControlState, Credential};
+use crate::core::time::Micros;
+
+/// Accounts in one answer; who looks for another one gives a part of its name.
+pub const MAX_LISTED: usize = 100;
+
+/// The longest text that is looked for, in characters.
+pub const LONGEST: usize = 256;
+
+/// Accounts that were found.
+#[derive(Serialize, JsonSchema)]
+pub struct FoundAccounts {
+    /// The accounts, by name, customers first; 100 at most.
+    pub items: Vec<FoundAccount>,
+    /// How many more there are. A longer text finds them.
+    pub more: usize,
+}
+
+/// An account in a list.
+#[derive(Serialize, JsonSchema)]
+pub struct FoundAccount {
+    /// The account.
+    pub id: AccountId,
+    /// customer or staff.
+    pub side: Side,
+    /// Its name.
+    pub name: Option<String>,
+    /// How many VMs it has.
+    pub vms: usize,
+    /// How many people it has.
+    pub people: usize,
+    /// How many keys it has that are not revoked.
+    pub keys: usize,
+    /// How many switches in force touch it.
+    pub switches: usize,
+}
+
+/// The accounts that have a text in their id, their name or a VM of theirs, or that the person with this e-mail address belongs to;
+/// every account for an empty text. Written down with the reason before it is looked for.
+pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -> Result<FoundAccounts, Refusal> {
+    let mut asked = json!({ "q": q });
+    if let Some(reason) = reason {
+        asked["reason"] = json!(reason);
+    }
+    http.gateway.check_reader(who, "accounts", None, asked).await?;
+    let ports = &http.gateway.control().ports;
+    let vault = &ports.reader.vault;
+    let unreadable = |_| Refusal::new(Code::ControlStateUnreadable, "The names of accounts cannot be read.");
+    let mut names = vault.account_names().await.map_err(unreadable)?;
+    let people = if q.is_empty() { Vec::new() } else { vault.users_with_email(q).await.map_err(unreadable)? };
+    let (state, now) = (http.gateway.state(), ports.clock.now());
+    let by_email: BTreeSet<AccountId> =
+        people.into_iter().filter(|person| person.role_in(&state).is_some()).map(|person| person.account).collect();
+    let is_found = |id: &&AccountId| by_email.contains(*id) || has(id, names.get(id.as_str()), q, &state);
+    let mut ids: Vec<&AccountId> = state.accounts.keys().filter(is_found).collect();
+    ids.sort_by_cached_key(|id| {
+        let name = names.get(id.as_str()).map(|name| name.to_lowercase());
+        (side(id, &state) == Side::Staff, name, (*id).clone())
+    });
+    let more = ids.len().saturating_sub(MAX_LISTED);
+    ids.truncate(MAX_LISTED);
+    let items = ids.into_iter().map(|id| row(id, names.remove(id.as_str()), &state, now)).collect();
+    Ok(FoundAccounts { items, more })
+}
+
+fn has(id: &AccountId, name: Option<&String>, q: &str, state: &ControlState) -> bool {
+    let wanted = q.to_lowercase();
+    let has = |text: &str| text.to_lowercase().contains(&wanted);
+    has(id.as_str())
+        || name.is_some_and(|name| has(name))
+        || state.vms_of(id).any(|vm| has(&vm.label) || has(vm.id.as_str()) || has(&vm.machine))
+}
+
+fn side(id: &AccountId, state: &ControlState) -> Side {
+    state.accounts.get(id).map_or(Side::Customer, |account| account.side)
+}
+
+fn row(id: &AccountId, name: Option<String>, state: &ControlState, now: Micros) -> FoundAccount {
+    let is_key = |row: &&Credential| row.revoked_at.is_none() && row.created.role.is_none();
+    FoundAccount {
+        side: side(id, state),
+        name,
+        vms: state.vms_of(id).count(),
+        people: state.users_of(id).filter(|user| user.role.is_some()).count(),
+        keys: state.keys_of(id).filter(is_key).count(),
+        switches: in_force(state, now).filter(|switch| touches(switch, id, state)).count(),
+        id: id.clone(),
+    }
+}
