@@ -8,6 +8,7 @@ use forelog::core::event::{CredentialCreated, Event, EventKind, LEAF_VERSION};
 use forelog::core::id::{Epoch, Position};
 use forelog::core::root::RootKey;
 use forelog::core::state::{ControlState, RowKind, RowName};
+use forelog::core::switch::{Running, Target};
 use forelog::core::time::Clock;
 use forelog::log::fence::Fence;
 use forelog::log::sql_store::SqlStore;
@@ -15,7 +16,7 @@ use forelog::log::store::{Batch, EventRow, Head, StateRow, Store, Want};
 use forelog::log::writer::Writer;
 use serde_json::json;
 
-use crate::fixtures::{NEW_YEAR, account, credential, event, key_made, node, user, vm};
+use crate::fixtures::{NEW_YEAR, account, credential, event, key_made, node, switch, user, vm};
 use crate::test_node::{Site, on_both};
 use crate::{kinds, tables, witness};
 
@@ -39,7 +40,17 @@ fn said() -> impl Iterator<Item = EventKind> {
         provider: format!("sim-{}", n % 2).into(),
         machine: format!("m-{n}").into(),
     });
-    kinds::one_of_each().into_iter().filter(|kind| kind.call().is_none()).chain(keys).chain(vms)
+    // Done on the data itself: it raises an alarm.
+    let engaged = EventKind::SwitchEngaged {
+        switch: switch(2),
+        target: Target::All,
+        by: None,
+        credential: None,
+        running: Running::LetFinish,
+        expires_at: None,
+    };
+    let all = kinds::one_of_each().into_iter().filter(|kind| kind.call().is_none());
+    all.chain(keys).chain(vms).chain([engaged])
 }
 
 fn folded() -> (ControlState, BTreeMap<RowName, Vec<u8>>) {

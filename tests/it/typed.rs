@@ -118,20 +118,28 @@ async fn typed_what_cannot_be_read_in_a_form_is_said_and_nothing_is_done() {
     let owner = house.signed_in(&house.one.owner).await;
     let last = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position;
     let mut before = Position(0);
-    let mut forms: Vec<(String, Vec<(&str, &str)>)> = Vec::new();
+    let mut forms = Vec::new();
     for days in ["-1", "1.5", "99999999999999999999999", "0", "3651", "ten", "+3", "1e3"] {
-        forms.push(("/console/keys".into(), vec![("label", "x"), ("scope", "vms:read"), ("days", days)]));
+        forms.push((
+            "/console/keys".into(),
+            vec![("label", "x"), ("scope", "vms:read"), ("days", days)],
+            "id=\"fault-days\" role=\"alert\"",
+        ));
     }
-    forms.push(("/console/keys".into(), vec![("label", "x"), ("scope", "vms:read"), ("days", "1"), ("read_only", "true")]));
+    forms.push((
+        "/console/keys".into(),
+        vec![("label", "x"), ("scope", "vms:read"), ("days", "1"), ("read_only", "true")],
+        "role=\"alert\"",
+    ));
     let vm = &house.one.vm;
-    forms.push((format!("/console/vms/{vm}/exec"), vec![("enabled", "maybe"), ("agreed", "yes")]));
-    forms.push((format!("/console/vms/{vm}/stop"), vec![("reason", "x"), ("running", "now")]));
-    for (path, fields) in &forms {
+    forms.push((format!("/console/vms/{vm}/exec"), vec![("enabled", "maybe"), ("agreed", "yes")], "validation_failed"));
+    forms.push((format!("/console/vms/{vm}/stop"), vec![("reason", "x"), ("running", "now")], "validation_failed"));
+    for (path, fields, said) in &forms {
         owner.form_token().await;
         before = before.max(last().await);
         let answer = owner.submit(path, fields).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {fields:?}: {answer:?}");
-        assert!(answer.text.contains("validation_failed"), "{answer:?}");
+        assert!(answer.text.contains(said), "{answer:?}");
     }
     assert_eq!(last().await, before, "something was done");
     let staff = house.signed_in(&house.staff).await;

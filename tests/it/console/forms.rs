@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Browser, ConsoleServer};
 
@@ -136,6 +136,17 @@ async fn console_staff_find_accounts_by_name_address_and_vm_for_a_reason() {
     }
     let last = serde_json::to_value(console.events("log_read").await.pop().expect("a reading")).expect("a leaf");
     assert_eq!(last["what"], "accounts");
+    let key = crate::console::staff_key(&console).await;
+    let before = console.events("log_read").await.len();
+    let listed = console.read(&key, "/api/v1/accounts?q=ONE@example.com&reason=a%20ticket").await.json();
+    assert_eq!(
+        (&listed["items"][0]["id"], &listed["items"][1], &listed["more"]),
+        (&json!(one), &Value::Null, &json!(0)),
+        "{listed}"
+    );
+    assert_eq!((&listed["items"][0]["name"], &listed["items"][0]["vms"]), (&json!("one"), &json!(1)), "{listed}");
+    assert_eq!(console.events("log_read").await.len(), before + 1, "a reading of accounts is not written down");
+    assert_eq!(console.read(&console.one.key, "/api/v1/accounts").await.code(), "forbidden_scope");
     let owner = console.signed_in(&console.one.owner).await;
     assert_eq!(owner.get("/console/accounts").await.status, StatusCode::NOT_FOUND);
     // A name leads to the line with the id that it stands for, and a class to its tools.
@@ -144,4 +155,10 @@ async fn console_staff_find_accounts_by_name_address_and_vm_for_a_reason() {
         reqwest::Url::parse_with_params("http://x/", [("q", format!("account:\"{name}\" class:exec"))]).expect("an address");
     let led = staff.get(&format!("/console/search?{}", line.query().unwrap_or_default())).await;
     assert!(led.header("location").contains(&one) && led.header("location").contains("vm_exec"), "{led:?}");
+    // No tool destroys yet: a line that can be read, and finds nothing.
+    let led = staff.get("/console/search?q=class:destroy").await.header("location").to_owned();
+    let found = staff.page(&led).await;
+    assert!(found.contains("tool:unknown -tool:unknown") && !found.contains("Column "), "{led}: {found}");
+    let led = staff.get("/console/search?q=-class:destroy+nginx").await.header("location").to_owned();
+    assert!(led.ends_with("?q=nginx"), "{led}");
 }

@@ -341,6 +341,12 @@ pub fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} after {from:?}")).0
 }
 
+/// Where a page's link to what is older leads.
+pub fn older(page: &str) -> String {
+    let before = page.split_once("\" rel=\"next\">").unwrap_or_else(|| panic!("nothing older in {page}")).0;
+    before.rsplit_once("href=\"").expect("an address").1.replace("&#38;", "&")
+}
+
 /// What a caller asks of a tool that takes nothing.
 pub fn nothing() -> Value {
     json!({})

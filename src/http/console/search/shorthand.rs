@@ -1,6 +1,7 @@
 //! What people type instead of ids and lists of tools: `class:exec` stands for the tools of a class, `account:name` for the
 //! account of that name. The page leads to the line that is meant, so that what is searched is what the line says.
 
+use crate::core::job::Run;
 use crate::core::search::Field;
 use crate::core::tool::Class;
 use crate::http::console::page_error::PageError;
@@ -9,9 +10,6 @@ use crate::tools::Catalogue;
 
 use super::check_named;
 use super::line::Line;
-
-/// The classes that a line may name.
-pub const CLASSES: [Class; 5] = [Class::Read, Class::Write, Class::Exec, Class::Destroy, Class::Control];
 
 /// Where a line with a shorthand in it leads; none if it has none.
 pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<String>, PageError> {
@@ -38,7 +36,7 @@ pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<Stri
 fn class_of(item: &str) -> Option<(Class, bool)> {
     let (name, without) =
         item.strip_prefix("-class:").map(|name| (name, true)).or_else(|| Some((item.strip_prefix("class:")?, false)))?;
-    CLASSES.into_iter().find(|class| class.as_str() == name).map(|class| (class, without))
+    Class::ALL.into_iter().find(|class| class.as_str() == name).map(|class| (class, without))
 }
 
 /// A condition for the tools of a class. Those that administer are more than one condition may name, and are all the others.
@@ -46,9 +44,13 @@ fn tools(class: Class, without: bool, catalogue: &Catalogue) -> String {
     let is_control = class == Class::Control;
     let wanted = |of: Class| if is_control { of != Class::Control } else { of == class };
     let names: Vec<&str> = catalogue.iter().filter(|tool| wanted(tool.facts.class)).map(|tool| tool.facts.name).collect();
-    // No tool of the class: a name that no call has, so that nothing is found.
-    let names = if names.is_empty() { class.as_str().to_owned() } else { names.join(",") };
-    format!("{}{}:{names}", if without == is_control { "" } else { "-" }, Field::Tool.name())
+    let field = Field::Tool.name();
+    match (names.is_empty(), without) {
+        // No tool is of the class, so no call is, and every call is of another.
+        (true, false) => format!("{field}:{0} -{field}:{0}", Run::UNKNOWN),
+        (true, true) => String::new(),
+        (false, _) => format!("{}{field}:{}", if without == is_control { "" } else { "-" }, names.join(",")),
+    }
 }
 
 /// The name in `account:name`, unless it is an id.
