@@ -16,7 +16,6 @@ use crate::core::lineage::alive;
 use crate::core::rotation_checks::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
-use crate::core::switch::Target;
 
 const CREATE: &str = "\
 Examples:
@@ -128,12 +127,8 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
 async fn revoke(key: &Name, context: &Context) -> Result<Answer, CliError> {
     let local_admin = context.local_admin_to_stop().await?;
     let (name, key) = (key, &named::key(&local_admin, key).await?);
-    let target = Target::Credential(key.clone());
-    let account = named::account_of_target(&local_admin.state().await?, &target);
-    let whose = match account.as_ref().filter(|_| name.0 != key.as_str()) {
-        Some(account) => format!(" (of {})", named::display_account(&local_admin, account).await),
-        None => String::new(),
-    };
+    let account = local_admin.state().await?.owner_of(key.as_str());
+    let whose = named::whose(&local_admin, account.as_ref().filter(|_| name.0 != key.as_str())).await;
     let RevokedKey { goes_on, ended } = local_admin.revoke_key(key).await?;
     let document = json!({ "id": key, "account": account, "revoked": true, "goes_on": goes_on, "ended": ended });
     let with = ended.map_or_else(String::new, |other| format!(", and with it {other}, the key's other secret"));

@@ -14,7 +14,6 @@ use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
 use crate::core::resource::ResourceId;
-use crate::core::state::ControlState;
 use crate::core::switch::{Target, UnknownTarget};
 
 /// An id or a name, as it was typed.
@@ -81,9 +80,9 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
     }
     let (state, vault) = (local_admin.state().await?, &local_admin.rooms.vault);
     let mut found = BTreeMap::new();
+    let names = vault.account_names().await.map_err(LocalAdminError::from)?;
     for id in state.accounts.values().map(|account| &account.id) {
-        let called = vault.account_name(id).await.map_err(LocalAdminError::from)?;
-        if called.as_deref() == Some(name.as_str()) {
+        if names.get(id.as_str()) == Some(name) {
             found.insert(id.clone(), name.clone());
         }
     }
@@ -166,16 +165,11 @@ pub async fn key(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Credenti
     one("key", name, found)
 }
 
-/// Whose a target is, if it is one account's.
-pub fn account_of_target(state: &ControlState, target: &Target) -> Option<AccountId> {
-    match target {
-        Target::Account(account) => Some(account.clone()),
-        Target::Credential(key) => state.credentials.get(key).map(|row| row.created.account.clone()),
-        Target::Resource { id, .. } => {
-            let vm: VmId = id.as_str().parse().ok()?;
-            state.vms.get(&vm).map(|vm| vm.account.clone())
-        }
-        Target::All | Target::Class(_) | Target::Tool(_) | Target::Provider(_) => None,
+/// Whose it is that was named, as an answer ends, so that whoever stops it sees whether it is what they meant.
+pub async fn whose(local_admin: &LocalAdmin, account: Option<&AccountId>) -> String {
+    match account {
+        Some(account) => format!(" (of {})", display_account(local_admin, account).await),
+        None => String::new(),
     }
 }
 

@@ -35,8 +35,9 @@ pub struct ServeArgs {
 pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
     let config = &context.config;
     let listener = App::listen_on(App::bind(config.listen)?)?;
-    access::check_data(config)?;
-    if !args.create {
+    if args.create {
+        access::check_data(config)?;
+    } else {
         context.check_found().await?;
     }
     let directory_lock = DirectoryLock::of_server(config).map_err(AppError::from)?;

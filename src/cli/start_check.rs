@@ -23,8 +23,6 @@ use crate::views::administration::newest;
 /// So many days before a certificate ends it is said.
 const NOTICE_DAYS: i64 = 14;
 
-const DAY: i64 = 86_400_000_000;
-
 /// Checks what a start takes besides the data.
 pub(super) async fn add(checks: &mut Checks, context: &Context) {
     checks.add("the certificate can be served", certificate(context).await);
@@ -51,7 +49,7 @@ async fn certificate(context: &Context) -> Checked {
         Err(error) => Checked::Unseen(error_chain(&error)),
         Ok(Validity::NotYet) => vec![format!("{path} is not valid yet: check its dates and this machine's clock")].into(),
         Ok(Validity::Until(end)) if end <= now => vec![format!("{path} expired on {}: renew it", format_time(end))].into(),
-        Ok(Validity::Until(end)) if end.0 - now.0 < NOTICE_DAYS * DAY => {
+        Ok(Validity::Until(end)) if end.0 - now.0 < NOTICE_DAYS * Micros::DAY => {
             Checked::Noted(format!("{path} expires on {}: renew it", format_time(end)))
         }
         Ok(Validity::Until(_) | Validity::Open) => Checked::Fine,
@@ -114,6 +112,6 @@ async fn drill(context: &Context, local_admin: &LocalAdmin) -> Checked {
 }
 
 fn ago(at: Micros, now: Micros) -> String {
-    let days = (now.0 - at.0).max(0) / DAY;
+    let days = (now.0 - at.0).max(0) / Micros::DAY;
     format!("last on {}, {days} days ago", format_time(at))
 }

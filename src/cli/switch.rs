@@ -119,7 +119,8 @@ async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
             let is_exact = matches!(target, TargetName::Exact(_));
             let target = named::target(local_admin, target).await?;
-            let whose = if is_exact { String::new() } else { whose(local_admin, &target).await? };
+            let owner = if is_exact { None } else { target.owner(&local_admin.state().await?) };
+            let whose = named::whose(local_admin, owner.as_ref()).await;
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
             Ok(fenced(local_admin, &switch, (&target, &whose), context.config.lease()).await?.on(context))
@@ -141,14 +142,6 @@ async fn drill(context: &Context) -> Result<Answer, CliError> {
         document["admitted_after"]
     );
     Ok(Answer { document, text: text.into() })
-}
-
-/// Whose it is that was named, so that whoever stops it sees whether it is what they meant.
-async fn whose(local_admin: &LocalAdmin, target: &Target) -> Result<String, CliError> {
-    Ok(match named::account_of_target(&local_admin.state().await?, target) {
-        Some(account) => format!(" (of {})", named::display_account(local_admin, &account).await),
-        None => String::new(),
-    })
 }
 
 /// What is engaged is engaged, whatever can be told of it.

@@ -6,8 +6,7 @@ use figment::Figment;
 use figment::error::Kind;
 use toml::de::{DeTable, DeValue};
 
-/// So many letters may be wrong in a key that is taken for a slip of the keyboard.
-const SLIPS: usize = 2;
+use crate::core::near::near;
 
 /// The file that a configuration was read from, and what is in it.
 #[derive(Clone, Copy)]
@@ -48,7 +47,8 @@ fn said(error: &figment::Error, origin: Option<Origin<'_>>) -> String {
         Kind::UnknownField(name, known) => {
             let above = error.path.split_last().filter(|(last, _)| *last == name).map_or(&error.path[..], |(_, above)| above);
             let within = above.iter().flat_map(|part| [part.as_str(), "."]).collect::<String>();
-            let meant = nearest(name, known).map_or_else(String::new, |meant| format!(": did you mean `{within}{meant}`?"));
+            let nearest = near(name, known.iter().copied()).into_iter().next();
+            let meant = nearest.map_or_else(String::new, |meant| format!(": did you mean `{within}{meant}`?"));
             format!("{place}there is no key `{within}{name}`{from}{meant}")
         }
         kind if key.is_empty() => format!("{place}{}{from}", plain(kind)),
@@ -82,9 +82,4 @@ fn line_of(text: &str, path: &[String]) -> Option<usize> {
         table = below;
     }
     at.and_then(|at| text.get(..at)).map(|before| before.matches('\n').count() + 1)
-}
-
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let near = known.iter().map(|one| (strsim::osa_distance(name, one), *one)).min();
-    near.filter(|(distance, _)| *distance <= SLIPS).map(|(_, one)| one)
 }

@@ -159,6 +159,12 @@ impl Run {
 
     /// Stands for any tool.
     pub const ANY: &'static str = "*";
+
+    /// The names that calls may have on record: each tool's, and the one that stands for all that are none.
+    #[must_use]
+    pub fn names_on_record(tools: impl Iterator<Item = &'static ToolSpec>) -> Vec<&'static str> {
+        tools.map(|tool| tool.name).chain([Self::UNKNOWN]).collect()
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -30,6 +30,13 @@ impl Refusal {
         Self { code, message: scrub_text(&message.into()), hint, retry_after: None, details: json!({}) }
     }
 
+    /// A refusal of one argument: where it is, the rule that it breaks, and why it cannot be taken, in words.
+    #[must_use]
+    pub fn of_argument(path: &str, rule: &str, why: &str) -> Self {
+        let details = json!({ "faults": [{ "path": path, "rule": rule }] });
+        Self::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: {why}.")).details(details)
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -19,6 +19,9 @@ pub const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
 pub struct Micros(pub i64);
 
 impl Micros {
+    /// So many microseconds has a day.
+    pub const DAY: i64 = 86_400_000_000;
+
     /// The last second of the year 9999, after which no calendar of ours has a day. A double holds it exactly, so that it can
     /// be written down.
     pub const LAST: Self = Self(253_402_300_799_000_000);

@@ -23,6 +23,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Exec, Self::Destroy, Self::Control];
+
     /// The class as it is written in a switch target.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -13,7 +13,7 @@ pub(super) fn month_key(account: &AccountId, at: Micros) -> String {
 
 /// Months since 1970 in the proleptic Gregorian calendar, as `yyyy-mm`.
 fn month(at: Micros) -> String {
-    let days = at.0.div_euclid(86_400_000_000);
+    let days = at.0.div_euclid(Micros::DAY);
     let date = time::Date::from_julian_day(i32::try_from(days.saturating_add(2_440_588)).unwrap_or(0)).unwrap_or(time::Date::MIN);
     format!("{:04}-{:02}", date.year(), u8::from(date.month()))
 }

@@ -22,8 +22,6 @@ const SIZE: usize = 12;
 /// Months that are looked into, the newest of a search.
 const MONTHS: usize = 24;
 
-const DAY: i64 = 86_400_000_000;
-
 impl Vault {
     /// By what words are found that lie under a data key of `account`; nothing if the key is of somebody else, or was erased.
     pub async fn word_digests(&self, key: &str, account: &AccountId, words: &[String]) -> Result<Vec<String>, VaultError> {
@@ -38,10 +36,10 @@ impl Vault {
     /// The data keys of an account that are there, of the months from `from` up to `to`: the newest ones, if they are many.
     pub async fn month_keys(&self, account: &AccountId, from: Option<Micros>, to: Micros) -> Result<Vec<String>, VaultError> {
         // What is sealed at the end of a month may be written in the next one.
-        let (first, mut at) = (from.map_or(0, |from| from.0.saturating_sub(DAY)), to.0.saturating_add(DAY));
+        let (first, mut at) = (from.map_or(0, |from| from.0.saturating_sub(Micros::DAY)), to.0.saturating_add(Micros::DAY));
         let last = month_key(account, Micros(first));
         let mut names = Vec::new();
-        while names.len() < MONTHS && at > first.saturating_sub(31 * DAY) {
+        while names.len() < MONTHS && at > first.saturating_sub(31 * Micros::DAY) {
             let name = month_key(account, Micros(at));
             if names.last() != Some(&name) {
                 names.push(name);
@@ -49,7 +47,7 @@ impl Vault {
             if names.last() == Some(&last) {
                 break;
             }
-            at = at.saturating_sub(27 * DAY);
+            at = at.saturating_sub(27 * Micros::DAY);
         }
         let sql = format!("select id from data_key where id {}", self.database().dialect().among);
         let rows = self.database().query(&sql, vec![Value::Texts(names)]).await?;
@@ -67,7 +65,7 @@ mod tests {
         let (mut names, mut at) = (Vec::new(), 1_798_761_600_000_000_i64);
         for _ in 0..30 {
             names.push(month_key(&account, Micros(at)));
-            at -= 27 * DAY;
+            at -= 27 * Micros::DAY;
         }
         names.dedup();
         let months: Vec<(i32, i32)> = names

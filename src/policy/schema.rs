@@ -42,9 +42,6 @@ const CALLS: &str = "
   // Tools by class, and those that need a staff scope.
 ";
 
-/// Every class, in the order it is listed.
-const CLASSES: [Class; 5] = [Class::Read, Class::Write, Class::Exec, Class::Destroy, Class::Control];
-
 /// The group of the tools that need a staff scope.
 const STAFF: &str = "staff";
 
@@ -57,7 +54,7 @@ pub fn schema(tools: &[&'static ToolSpec]) -> String {
     text.push_str(CALLS);
     let nouns: Vec<&str> = NOUNS.iter().map(|noun| noun.entity).collect();
     let nouns = nouns.join(", ");
-    for class in CLASSES {
+    for class in Class::ALL {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  action \"class:{}\";", class.as_str());
     }

@@ -66,10 +66,10 @@ impl Catalogue {
         self.tools.values()
     }
 
-    /// The names that calls may have on record: each tool's, and the one that stands for all that are none.
+    /// The names that calls may have on record.
     #[must_use]
     pub fn names_on_record(&self) -> Vec<&'static str> {
-        self.tools.values().map(|tool| tool.facts.name).chain([Run::UNKNOWN]).collect()
+        Run::names_on_record(self.tools.values().map(|tool| tool.facts))
     }
 
     /// `args` in the one form that everything goes by from here on: whole numbers as such, and nothing that is null in place of

@@ -143,10 +143,10 @@ impl Ports {
         Names { tools: register::specs(), providers: self.compute.keys().map(ToString::to_string).collect() }
     }
 
-    /// The names that calls may have on record: each tool's, and the one that stands for all that are none.
+    /// The names that calls may have on record.
     #[must_use]
     pub fn names_on_record(&self) -> Vec<&'static str> {
-        register::specs().into_iter().map(|tool| tool.name).chain([Run::UNKNOWN]).collect()
+        Run::names_on_record(register::specs().into_iter())
     }
 
     /// A new event id.

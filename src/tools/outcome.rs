@@ -7,6 +7,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::noun::vm::vm_not_found;
 use crate::core::refusal::Refusal;
+use crate::core::visible::capitalized;
 use crate::log::reading::ReadError;
 use crate::log::store::StoreError;
 use crate::log::vault::VaultError;
@@ -86,11 +87,6 @@ fn unrecorded() -> Refusal {
 
 fn unreadable() -> Refusal {
     Refusal::new(Code::AuditUnavailable, "The log cannot be read now.")
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 impl Execution {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::core::call::Status;
+use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::noun::Noun;
 use crate::core::refusal::Refusal;
@@ -242,6 +243,9 @@ pub struct AdministrationRecord {
     pub subject: Option<String>,
     /// What was said: staff read all of it, an account the message that is meant for it.
     pub note: Value,
+    /// The event itself, for whoever words it here; it is no part of an answer.
+    #[serde(skip)]
+    pub event: EventKind,
 }
 
 /// A page of them, newest first.

@@ -149,7 +149,8 @@ impl Calls {
         // That the staff read is all that an account is told of it.
         let user = about.person.filter(|_| visibility.is_everything() || !matches!(event.kind, EventKind::LogRead { .. }));
         let (account, kind) = (whose.and_then(|whose| whose.account), event.kind.name().to_owned());
-        Ok(Some(AdministrationRecord { position, at: event.at, kind, account, user, subject: about.subject, note }))
+        let (at, subject, event) = (event.at, about.subject, event.kind);
+        Ok(Some(AdministrationRecord { position, at, kind, account, user, subject, note, event }))
     }
 }
 

@@ -61,7 +61,7 @@ fn now() -> Micros {
 }
 
 fn days_ago(days: i64) -> Micros {
-    Micros(now().0 - days * 86_400_000_000)
+    Micros(now().0 - days * Micros::DAY)
 }
 
 async fn is_skewed(local_admin: &LocalAdmin) -> bool {

@@ -2,8 +2,6 @@
 //!
 //! INVARIANT: a machine is one VM, of a customer, under a label that no other VM of theirs has.
 
-use serde_json::json;
-
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, EventKind};
@@ -35,10 +33,8 @@ impl Import {
             // The leaf has it, and nothing is ever taken out of a leaf.
             return Err(Refusal::new(Code::ValidationFailed, "The machine's name has an access token in it."));
         }
-        let label = canonical(label).map_err(|error| {
-            let details = json!({ "faults": [{ "path": "/label", "rule": error.to_string() }] });
-            Refusal::new(Code::ValidationFailed, format!("The argument at /label cannot be taken: {error}.")).details(details)
-        })?;
+        let fault = |why: String| Refusal::of_argument("/label", &why, &why);
+        let label = canonical(label).map_err(|error| fault(error.to_string()))?;
         Ok(Self { account, provider, machine, label })
     }
 }

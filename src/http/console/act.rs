@@ -11,6 +11,7 @@ use crate::core::id::CallId;
 use crate::core::job::Run;
 use crate::core::noun::vm::VM;
 use crate::core::tool::Class;
+use crate::core::visible::capitalized;
 use crate::log::reading::SaidInCall;
 use crate::tools::{CallRecord, command_of, spec_of, told_content};
 
@@ -53,8 +54,8 @@ impl Act {
     pub fn heading(&self, vm: Option<&str>) -> String {
         let (what, of) = match &self.command {
             Some(command) => (command.clone(), " on "),
-            None if self.text.contains(' ') => (capital(&self.text), ": "),
-            None => (capital(&self.text), " "),
+            None if self.text.contains(' ') => (capitalized(&self.text), ": "),
+            None => (capitalized(&self.text), " "),
         };
         match vm {
             Some(vm) => format!("{what}{of}{vm}"),
@@ -67,11 +68,6 @@ impl Act {
         let end = self.end.as_ref().map(|end| format!(" → {end}")).unwrap_or_default();
         self.command.as_ref().map_or_else(|| self.text.clone(), |command| format!("{command}{end}"))
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// What calls do, as far as whoever looks may know.

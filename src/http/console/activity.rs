@@ -10,11 +10,12 @@ use serde_json::json;
 use super::act::{Act, acts};
 use super::address::encoded;
 use super::callers::{Callers, narrowed, usual};
-use super::format::{Chip, DisplayTime, door, escape_hidden};
+use super::format::{Chip, DisplayTime, FilterLink, door, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
-use super::period::periods;
+use super::period::links;
 use super::request::SignedInRequest;
+use super::who::account_names;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
@@ -58,16 +59,6 @@ pub struct Choice {
     /// As it is shown.
     pub label: String,
     /// It is what was chosen.
-    pub is_chosen: bool,
-}
-
-/// A list that one press leads to.
-pub struct FilterLink {
-    /// Where it is.
-    pub href: String,
-    /// What it says.
-    pub text: &'static str,
-    /// It is what is shown.
     pub is_chosen: bool,
 }
 
@@ -149,13 +140,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
             })
             .into(),
         who: said.map(Callers::name),
-        periods: periods(now)
-            .map(|one| {
-                let is_chosen = one.is(asked.from.as_deref(), asked.to.as_deref());
-                let bounds = if is_chosen { (None, None) } else { (Some(one.from.as_str()), one.to.as_deref()) };
-                FilterLink { href: with(&filters, &[("from", bounds.0), ("to", bounds.1)]), text: one.text, is_chosen }
-            })
-            .into(),
+        periods: links(now, (asked.from.as_deref(), asked.to.as_deref()), |bounds| with(&filters, bounds)),
         has_times: asked.from.is_some() || asked.to.is_some(),
         is_narrow: filters.iter().any(|(name, _)| name != "who"),
         has_more_filters: [
@@ -250,7 +235,7 @@ fn limited(request: &SignedInRequest, asked: &CallFilters, search: Search) -> Ac
 }
 
 /// The page of these filters with some of them otherwise, or without.
-fn with(filters: &Pairs, changed: &[(&str, Option<&str>)]) -> String {
+pub fn with(filters: &[(String, String)], changed: &[(&str, Option<&str>)]) -> String {
     let rest = filters.iter().filter(|(name, _)| changed.iter().all(|(own, _)| own != name)).cloned();
     let new = changed.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())));
     format!("/console/activity?{}", written(&rest.chain(new).collect()))
@@ -323,7 +308,7 @@ fn joined(query: &str, more: &str) -> String {
 
 /// Calls as they are listed.
 pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
-    let names = if request.is_staff() { names(items, request).await } else { BTreeMap::new() };
+    let names = account_names(request, items.iter().map(|record| record.account.clone())).await;
     let people = people(items, request).await;
     let mut acts = acts(items, request).await;
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
@@ -344,10 +329,9 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             act,
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
             via: door(&record.via),
-            account: names.get(record.account.as_str()).map(|name| Choice {
-                id: record.account.to_string(),
-                label: name.clone(),
-                is_chosen: false,
+            account: request.is_staff().then(|| {
+                let id = record.account.to_string();
+                Choice { label: names.get(&id).unwrap_or(&id).clone(), id, is_chosen: false }
             }),
         }
     };
@@ -375,18 +359,4 @@ async fn people(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<Str
         people.extend(email.map(|email| (id.to_owned(), escape_hidden(&email))));
     }
     people
-}
-
-/// The names of the accounts, by id.
-async fn names(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
-    let vault = &request.http.gateway.control().ports.reader.vault;
-    let mut names = BTreeMap::new();
-    for record in items {
-        let id = record.account.to_string();
-        if !names.contains_key(&id) {
-            let name = vault.account_name(&record.account).await.ok().flatten();
-            names.insert(id.clone(), name.map_or(id, |name| escape_hidden(&name)));
-        }
-    }
-    names
 }

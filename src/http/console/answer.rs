@@ -12,7 +12,6 @@ use super::request::SignedInRequest;
 use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::scope::Scope;
 use crate::core::second_person::InviteHistory;
 use crate::log::hold::approval_row;
 use crate::tools::CallRecord;
@@ -38,8 +37,7 @@ pub fn check_said_why(request: &SignedInRequest, next: &str) -> Result<(), PageE
 
 /// What this person can say to the call now.
 pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answering {
-    let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
-    if record.status != Status::Held || !request.may(scope) {
+    if record.status != Status::Held || !request.may_approve() {
         return Answering::No;
     }
     let ports = &request.http.gateway.control().ports;

@@ -5,6 +5,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
+use super::activity::Row;
 use super::answer::check_said_why;
 use super::approval_history::{Decided, decided, listed};
 use super::form::Posted;
@@ -18,7 +19,6 @@ use super::who::person;
 use crate::core::code::Code;
 use crate::core::id::VmId;
 use crate::core::refusal::Refusal;
-use crate::core::scope::Scope;
 use crate::core::switch::Target;
 use crate::core::time::Micros;
 
@@ -101,10 +101,14 @@ fn said(status: &str, is_reasoned: bool) -> &'static str {
 
 async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Response, PageError> {
     check_said_why(request, HERE)?;
-    let listed = request.done("approval_list", json!({ "reason": request.reason })).await?;
+    let found = request.done("approval_list", json!({ "reason": request.reason })).await?;
+    let items = found["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let ids: Vec<String> = items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect();
+    let mut asked_for = listed(request, &ids).await;
     let mut waiting = Vec::new();
-    for item in listed["items"].as_array().into_iter().flatten() {
-        waiting.push(read(request, item).await);
+    for item in items {
+        let row = item["id"].as_str().and_then(|id| asked_for.remove(id));
+        waiting.push(read(request, item, row).await);
     }
     let trouble = refused.map(|refusal| escape_hidden(&refusal.message));
     let decided = decided(request).await?;
@@ -112,13 +116,9 @@ async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Re
     Ok(page(&Approvals { frame, role: role(request), waiting, decided, trouble }))
 }
 
-fn may_answer(request: &SignedInRequest) -> bool {
-    request.may(if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide })
-}
-
 /// Why a role approves nothing, and whose does.
 fn role(request: &SignedInRequest) -> Option<&'static str> {
-    match (may_answer(request), request.is_staff()) {
+    match (request.may_approve(), request.is_staff()) {
         (true, _) => None,
         (false, true) => Some("Your role does not approve calls. A responder or an admin can."),
         (false, false) => Some("Your role does not approve calls. An owner of the account can."),
@@ -145,7 +145,7 @@ fn why_not(request: &SignedInRequest, item: &Value) -> Option<&'static str> {
     }
 }
 
-async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
+async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Waiting {
     let text = |name: &str| item[name].as_str().map(str::to_owned);
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let time = |name: &str| {
@@ -158,8 +158,7 @@ async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
     let key = text("credential").unwrap_or_default();
     let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
     let tool = escape_hidden(&text("tool").unwrap_or_default());
-    let asked_for = listed(request, text("id").as_slice()).await.into_values().next();
-    let heading = asked_for.map(|row| row.act.heading(vm.as_ref().map(|vm| vm.label.as_str()))).filter(|text| !text.is_empty());
+    let heading = row.map(|row| row.act.heading(vm.as_ref().map(|vm| vm.label.as_str()))).filter(|text| !text.is_empty());
     let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
     Waiting {
         id: text("id").unwrap_or_default(),
@@ -176,7 +175,7 @@ async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
         expires: time("expires_at"),
         needs_two: item["second_person"].as_bool().unwrap_or_default(),
         agreed,
-        may_reject: may_answer(request),
+        may_reject: request.may_approve(),
         why_not: why_not(request, item),
     }
 }

@@ -9,7 +9,6 @@ use super::callers::of_agents;
 use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::approval::Approval;
-use crate::core::scope::Scope;
 use crate::core::time::Micros;
 use crate::core::visibility::Visibility;
 use crate::core::visible::counted;
@@ -32,8 +31,7 @@ pub struct Attention {
 
 /// How many calls wait that this person may answer for; none for who may not.
 pub async fn waiting(request: &SignedInRequest) -> usize {
-    let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
-    if !request.may(scope) {
+    if !request.may_approve() {
         return 0;
     }
     let (store, state) = (&request.http.gateway.control().ports.reader.store, request.http.gateway.state());
@@ -50,22 +48,21 @@ pub async fn waiting(request: &SignedInRequest) -> usize {
 }
 
 /// How many switches are in force, and how many of them wait for a second person.
-pub fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
+fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
     let state = request.http.gateway.state();
     let in_force: Vec<_> = state.switches.values().filter(|switch| !switch.is_over(now)).collect();
-    let wished = in_force.iter().filter(|switch| state.wish_to_release(switch, state.in_log(now)).is_some()).count();
+    let wished = in_force.iter().filter(|switch| state.wish_to_release(switch, now).is_some()).count();
     (in_force.len(), wished)
 }
 
-/// What needs somebody, the most urgent first. `vms` are those on which everything is stopped, and those on which some calls are.
-pub async fn attention(request: &SignedInRequest, vms: (usize, usize), now: Micros) -> Vec<Attention> {
+/// What needs somebody, the most urgent first: `waiting` calls, and `vms` on which everything is stopped, and on which some calls are.
+pub async fn attention(request: &SignedInRequest, waiting: usize, vms: (usize, usize), now: Micros) -> Vec<Attention> {
     let mut found = Vec::new();
     let mut add = |count: usize, text: String, href: String, class| {
         if count > 0 {
             found.push(Attention { text, href, class });
         }
     };
-    let waiting = waiting(request).await;
     let verb = if waiting == 1 { "waits" } else { "wait" };
     add(waiting, format!("{} {verb} for approval", counted(waiting as u64, "call")), "/console/approvals".into(), "held");
     if request.is_staff() {

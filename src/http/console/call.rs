@@ -164,6 +164,9 @@ async fn decided_by(request: &SignedInRequest, event: &Event) -> Option<Deciding
 /// What this person has answered, if that is what happened.
 async fn said_by(request: &SignedInRequest, event: &Event) -> Option<String> {
     let EventKind::ApprovalDecided { by: Some(by), approved, .. } = &event.kind else { return None };
+    if *by != request.principal.user {
+        return None;
+    }
     let is_reasoned = note(request, event).await.unwrap_or_default()["reason"].as_str().is_some_and(|why| !why.is_empty());
     let text = if *approved {
         "You approved this call. Once everybody has who must, it is decided again: a switch, a limit, a policy or the VM may still refuse it."
@@ -172,7 +175,7 @@ async fn said_by(request: &SignedInRequest, event: &Event) -> Option<String> {
     } else {
         "You rejected this call. It did not run."
     };
-    (*by == request.principal.user).then(|| text.to_owned())
+    Some(text.to_owned())
 }
 
 /// Who answered for the call, and why.

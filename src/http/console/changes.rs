@@ -4,9 +4,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::format::escape_hidden;
 use super::page_error::PageError;
-use super::policy_text::{escape_lines, files};
+use super::policy_text::{escape_lines, files_of};
 use super::request::SignedInRequest;
-use crate::core::event::{CredentialCreated, Event, EventKind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::CredentialId;
 use crate::core::scope::Scope;
 use crate::core::terms::Terms;
@@ -37,25 +37,26 @@ pub struct Line {
 pub async fn change(record: &AdministrationRecord, request: &SignedInRequest) -> Result<Option<Change>, PageError> {
     let is_one =
         matches!(record.kind.as_str(), "policy_loaded" | "limits_set" | "vm_exec_set" | "account_changed" | "credential_created");
-    if !is_one {
+    if !is_one || !is_seen(record, request) {
         return Ok(None);
     }
-    let Some(event) = event(request, record).await else { return Ok(None) };
     let before = earlier(record, request).await?;
-    let change = match &event.kind {
-        EventKind::PolicyLoaded { .. } if request.is_staff() => policies(request, before.as_ref(), &event).await,
+    let change = match &record.event {
+        EventKind::PolicyLoaded { .. } if request.is_staff() => policies(request, before.as_ref(), record).await,
         EventKind::LimitsSet { terms, .. } if request.is_staff() => {
-            let was = before
-                .map(|event| if let EventKind::LimitsSet { terms, .. } = event.kind { numbers(&terms) } else { String::new() });
+            let was =
+                before.map(
+                    |before| if let EventKind::LimitsSet { terms, .. } = before.event { numbers(&terms) } else { String::new() },
+                );
             Some(diff(&was.unwrap_or_default(), &numbers(terms)))
         }
         EventKind::VmExecSet { enabled, .. } => {
-            let was = before.is_some_and(|event| matches!(event.kind, EventKind::VmExecSet { enabled: true, .. }));
+            let was = before.is_some_and(|before| matches!(before.event, EventKind::VmExecSet { enabled: true, .. }));
             Some(diff(&toggled("commands by agents", was), &toggled("commands by agents", *enabled)))
         }
         EventKind::AccountChanged { agents_may_enable_exec: now, .. } => {
-            let was =
-                before.is_some_and(|event| matches!(event.kind, EventKind::AccountChanged { agents_may_enable_exec: true, .. }));
+            let was = before
+                .is_some_and(|before| matches!(before.event, EventKind::AccountChanged { agents_may_enable_exec: true, .. }));
             Some(diff(&toggled("agents may turn commands on", was), &toggled("agents may turn commands on", *now)))
         }
         EventKind::CredentialCreated(made) => Some(key(request, made)),
@@ -64,16 +65,13 @@ pub async fn change(record: &AdministrationRecord, request: &SignedInRequest) ->
     Ok(change.filter(|change| !change.lines.is_empty()))
 }
 
-/// The event that a row speaks of, if it is one that may be seen.
-async fn event(request: &SignedInRequest, record: &AdministrationRecord) -> Option<Event> {
-    let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
-    event.filter(|event| {
-        event.kind.name() == record.kind && request.visibility().event(&event.kind, &request.http.gateway.state())
-    })
+/// Whether what an event changed may be seen, and not only that it happened.
+fn is_seen(record: &AdministrationRecord, request: &SignedInRequest) -> bool {
+    request.visibility().event(&record.event, &request.http.gateway.state())
 }
 
 /// The event of the same kind, about the same, before this one.
-async fn earlier(record: &AdministrationRecord, request: &SignedInRequest) -> Result<Option<Event>, PageError> {
+async fn earlier(record: &AdministrationRecord, request: &SignedInRequest) -> Result<Option<AdministrationRecord>, PageError> {
     let subject = record.subject.clone().filter(|_| record.kind != "policy_loaded");
     let visibility = request.visibility();
     let concerns = visibility.concerns(&request.http.gateway.state());
@@ -88,20 +86,21 @@ async fn earlier(record: &AdministrationRecord, request: &SignedInRequest) -> Re
         ..AdministrationQuery::default()
     };
     let found = request.http.gateway.control().ports.activity.administration(query).await?;
-    Ok(match found.items.first() {
-        Some(found) => event(request, found).await,
-        None => None,
-    })
+    Ok(found.items.into_iter().next().filter(|before| is_seen(before, request)))
 }
 
 /// The texts of two versions; nothing if the newer one is not kept.
-async fn policies(request: &SignedInRequest, before: Option<&Event>, after: &Event) -> Option<Change> {
+async fn policies(
+    request: &SignedInRequest,
+    before: Option<&AdministrationRecord>,
+    after: &AdministrationRecord,
+) -> Option<Change> {
     let whole = |files: Vec<(String, String)>| {
         lines(files.iter().flat_map(|(name, text)| [format!("// {}", escape_hidden(name)), escape_lines(text)]))
     };
-    let after = files(request, after).await.map(whole)?;
+    let after = files_of(request, after).await.map(whole)?;
     let before = match before {
-        Some(before) => files(request, before).await.map(whole)?,
+        Some(before) => files_of(request, before).await.map(whole)?,
         None => String::new(),
     };
     Some(diff(&before, &after))

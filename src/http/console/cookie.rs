@@ -163,22 +163,17 @@ fn for_a_year(name: &str, value: &str, settings: &Settings) -> HeaderValue {
 
 /// Why the staff looks, if the session with this token said so.
 pub fn reason(headers: &HeaderMap, token: &Token) -> Option<String> {
-    let (given, text) = value(headers, REASON)?.split_once('.')?;
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    (given == mark(token) && says_something(&text) && text.chars().count() <= REASON_LONGEST).then_some(text)
+    of_session(headers, REASON, token).filter(|text| says_something(text) && text.chars().count() <= REASON_LONGEST)
 }
 
 /// Remembers it while the browser is open.
 pub fn set_reason(token: &Token, reason: &str, settings: &Settings) -> HeaderValue {
-    let reason = format!("{}.{}", mark(token), URL_SAFE_NO_PAD.encode(reason));
-    written(&format!("{REASON}={reason}; Path=/console{}", flags(settings)))
+    written(&format!("{REASON}={}; Path=/console{}", for_session(token, reason), flags(settings)))
 }
 
 /// What a form of the session with this token has done, for the next page to say.
 pub fn told(headers: &HeaderMap, token: &Token) -> Option<String> {
-    let (given, text) = value(headers, TOLD)?.split_once('.')?;
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    (given == mark(token) && text.len() <= TOLD_LONGEST).then_some(text)
+    of_session(headers, TOLD, token).filter(|text| text.len() <= TOLD_LONGEST)
 }
 
 /// Whether there is something to say.
@@ -189,12 +184,24 @@ pub fn has_told(headers: &HeaderMap) -> bool {
 /// Remembers it for the page that follows.
 pub fn set_told(token: &Token, text: &str, settings: &Settings) -> HeaderValue {
     let text: String = text.chars().take(TOLD_LONGEST / 4).collect();
-    written(&format!("{TOLD}={}.{}; Path=/console; Max-Age=60{}", mark(token), URL_SAFE_NO_PAD.encode(text), flags(settings)))
+    written(&format!("{TOLD}={}; Path=/console; Max-Age=60{}", for_session(token, &text), flags(settings)))
 }
 
 /// Forgets it.
 pub fn end_told(settings: &Settings) -> HeaderValue {
     written(&format!("{TOLD}=; Path=/console; Max-Age=0{}", flags(settings)))
+}
+
+/// A text that only the session with this token reads back.
+fn for_session(token: &Token, text: &str) -> String {
+    format!("{}.{}", mark(token), URL_SAFE_NO_PAD.encode(text))
+}
+
+/// The text of a cookie that was written for the session with this token.
+fn of_session(headers: &HeaderMap, name: &str, token: &Token) -> Option<String> {
+    let (given, text) = value(headers, name)?.split_once('.')?;
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    (given == mark(token)).then_some(text)
 }
 
 /// Tells sessions apart, and helps with nothing else.

@@ -39,8 +39,7 @@ pub async fn last(request: &SignedInRequest, now: Micros) -> Result<Option<LastD
     };
     let ports = &request.http.gateway.control().ports;
     let Some(record) = ports.activity.administration(query).await?.items.into_iter().next() else { return Ok(None) };
-    let event = ports.reader.event(record.position).await.ok().flatten();
-    let Some(EventKind::DrillCompleted(drill)) = event.map(|event| event.kind) else { return Ok(None) };
+    let EventKind::DrillCompleted(drill) = record.event else { return Ok(None) };
     Ok(Some(LastDrill {
         at: DisplayTime::of(record.at, now),
         is_due: now.since(record.at) >= DUE,

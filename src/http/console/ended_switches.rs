@@ -6,9 +6,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::who::{actor, operator, person};
 use crate::core::event::EventKind;
-use crate::core::id::Position;
 use crate::core::state::ControlState;
-use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
@@ -74,10 +72,10 @@ async fn past(
     let Some(end) = events.iter().find(|event| matches!(event.kind.as_str(), "switch_released" | "switch_expired")) else {
         return Ok(None);
     };
-    let Some((target, _)) = engagement(request, record.position).await else { return Ok(None) };
+    let EventKind::SwitchEngaged { target, .. } = &record.event else { return Ok(None) };
     Ok(Some(EndedSwitch {
         id,
-        stops: stops(&target, state),
+        stops: stops(target, state),
         target: target.to_string(),
         reason: escape_hidden(record.note["reason"].as_str().unwrap_or_default()),
         by: actor(request, record).await,
@@ -85,13 +83,6 @@ async fn past(
         length: format_approximate(end.at.since(record.at)),
         end: ended(request, end).await,
     }))
-}
-
-/// What was engaged at a position, and until when.
-pub async fn engagement(request: &SignedInRequest, position: Position) -> Option<(Target, Option<Micros>)> {
-    let event = request.http.gateway.control().ports.reader.event(position).await.ok()??;
-    let EventKind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
-    Some((target, expires_at))
 }
 
 /// How it ended, and by whom: by two persons, if its event says so.
@@ -102,10 +93,9 @@ async fn ended(request: &SignedInRequest, end: &AdministrationRecord) -> String 
     if let Some(operator) = operator(&end.note) {
         return operator;
     }
-    let event = request.http.gateway.control().ports.reader.event(end.position).await.ok().flatten();
     let second = person(request, end.user.clone()).await;
-    match event.map(|event| event.kind) {
-        Some(EventKind::SwitchReleased { by: Some(first), second: Some(_), .. }) => {
+    match &end.event {
+        EventKind::SwitchReleased { by: Some(first), second: Some(_), .. } => {
             format!("asked for by {}, confirmed by {second}", person(request, Some(first.to_string())).await)
         }
         _ => format!("by {second}"),

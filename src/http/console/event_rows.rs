@@ -10,7 +10,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sentence::{Names, sentence};
-use super::who::{operator, person_of};
+use super::who::{account_names, operator, person_of};
 use crate::core::event::EventKind;
 use crate::core::id::SwitchId;
 use crate::core::switch::Target;
@@ -42,7 +42,8 @@ type Engagements = BTreeMap<SwitchId, (Micros, Target)>;
 /// Events as they are listed.
 pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
     let (now, state) = (request.http.gateway.control().ports.clock.now(), request.http.gateway.state());
-    let (people, accounts, engaged) = (people(request).await, accounts(items, request).await, engagements(items, request).await?);
+    let accounts = account_names(request, items.iter().filter_map(|record| record.account.as_ref()?.parse().ok())).await;
+    let (people, engaged) = (people(request).await, engagements(items, request).await?);
     let targets = engaged.iter().map(|(id, (_, target))| (id.clone(), target.clone())).collect();
     let visibility = request.visibility();
     let names = Names { state: &state, people: &people, accounts: &accounts, visibility: &visibility, targets: &targets };
@@ -53,7 +54,7 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
         let own = record.account.as_ref().and_then(|id| accounts.get(id));
         rows.push(Row {
             at: DisplayTime::of(record.at, now),
-            sentence: told(record, request, &names).await,
+            sentence: told(record, &names),
             length: ended.map(|(since, _)| format_approximate(record.at.since(*since))),
             account: record.account.clone().filter(|_| request.is_staff()).map(|id| {
                 let name = accounts.get(&id).cloned();
@@ -72,15 +73,11 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
 }
 
 /// What a record says, as a sentence about whoever did it as far as they may be named.
-async fn told(record: &AdministrationRecord, request: &SignedInRequest, names: &Names<'_>) -> String {
-    let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
-    let Some(kind) = event.map(|event| event.kind).filter(|kind| kind.name() == record.kind) else {
-        return record.kind.replace('_', " ");
-    };
+fn told(record: &AdministrationRecord, names: &Names<'_>) -> String {
     if let Some(operator) = operator(&record.note) {
-        return format!("{}, {operator}", sentence(&kind, None, names));
+        return format!("{}, {operator}", sentence(&record.event, None, names));
     }
-    let agent = match &kind {
+    let agent = match &record.event {
         EventKind::SwitchEngaged { by: None, credential: Some(key), .. } => {
             let user = person_of(key, names.state).map(|user| named(user.as_ref(), names));
             Some(user.unwrap_or_else(|| "An agent".to_owned()))
@@ -88,7 +85,7 @@ async fn told(record: &AdministrationRecord, request: &SignedInRequest, names: &
         _ => None,
     };
     let who = record.user.as_ref().map(|user| named(user, names)).or(agent);
-    sentence(&kind, who.as_deref(), names)
+    sentence(&record.event, who.as_deref(), names)
 }
 
 fn named(user: &str, names: &Names<'_>) -> String {
@@ -114,8 +111,7 @@ async fn engagements(items: &[AdministrationRecord], request: &SignedInRequest) 
         let subject = Some(switch.clone());
         let query = AdministrationQuery { visibility, concerns, kind, subject, limit: 1, ..AdministrationQuery::default() };
         let Some(engaged) = ports.activity.administration(query).await?.items.pop() else { continue };
-        let event = ports.reader.event(engaged.position).await.ok().flatten();
-        if let Some(EventKind::SwitchEngaged { switch, target, .. }) = event.map(|event| event.kind) {
+        if let EventKind::SwitchEngaged { switch, target, .. } = engaged.event {
             found.insert(switch, (engaged.at, target));
         }
     }
@@ -127,21 +123,6 @@ async fn people(request: &SignedInRequest) -> BTreeMap<String, String> {
     let people = request.http.gateway.control().ports.reader.vault.users().await.unwrap_or_default();
     let known = people.into_iter().filter(|person| request.is_staff() || person.account == request.principal.account);
     known.map(|person| (person.id.to_string(), escape_hidden(person.email.as_str()))).collect()
-}
-
-/// The names of the accounts of a list, for staff: a customer knows its own.
-async fn accounts(items: &[AdministrationRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
-    let vault = &request.http.gateway.control().ports.reader.vault;
-    let wanted: BTreeSet<&String> = items.iter().filter_map(|record| record.account.as_ref()).collect();
-    let mut names = BTreeMap::new();
-    for id in wanted.into_iter().filter(|_| request.is_staff()) {
-        let name = match id.parse() {
-            Ok(account) => vault.account_name(&account).await.ok().flatten(),
-            Err(_) => None,
-        };
-        names.extend(name.map(|name| (id.clone(), escape_hidden(&name))));
-    }
-    names
 }
 
 /// Where a subject is shown, and what it is called.

@@ -6,12 +6,13 @@ use axum::extract::Query;
 use axum::response::Response;
 use serde_json::json;
 
-use super::activity::{Choice, FilterLink, Pairs};
+use super::activity::{Choice, Pairs};
 use super::address::encoded;
 use super::event_rows::{Row, rows};
+use super::format::FilterLink;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
-use super::period::periods;
+use super::period::links;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
@@ -65,11 +66,9 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         names.filter_map(|name| Some(format!("{name}={}", encoded(&value(name)?)))).collect()
     };
     let href = |left_out: &[&str], more: Vec<String>| format!("/console/events?{}", [kept(left_out), more].concat().join("&"));
-    let periods = periods(request.http.gateway.control().ports.clock.now()).map(|one| {
-        let is_chosen = one.is(asked.from.as_deref(), asked.to.as_deref());
-        let bounds = [Some(format!("from={}", one.from)), one.to.as_ref().map(|to| format!("to={to}"))];
-        let bounds = if is_chosen { Vec::new() } else { bounds.into_iter().flatten().collect() };
-        FilterLink { href: href(&["from", "to"], bounds), text: one.text, is_chosen }
+    let now = request.http.gateway.control().ports.clock.now();
+    let periods = links(now, (asked.from.as_deref(), asked.to.as_deref()), |bounds| {
+        href(&["from", "to"], bounds.iter().filter_map(|(name, day)| Some(format!("{name}={}", (*day)?))).collect())
     });
     let first = asked.cursor.is_some().then(|| href(&[], Vec::new()));
     let said = |name: &str| value(name).unwrap_or_default();
@@ -84,7 +83,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         subject,
         from,
         to,
-        periods: periods.into(),
+        periods,
         is_narrow,
         rows: rows(&listed.items, &request).await?,
         first,

@@ -95,6 +95,16 @@ pub fn group_digits(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
+/// A list that one press leads to.
+pub struct FilterLink {
+    /// Where it is.
+    pub href: String,
+    /// What it says.
+    pub text: &'static str,
+    /// It is what is shown.
+    pub is_chosen: bool,
+}
+
 /// How a call stands: a word, a sign and a colour, each of which says it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chip {

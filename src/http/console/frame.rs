@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::appearance::Appearance;
-use super::attention::{switches, waiting};
+use super::attention::waiting;
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
@@ -35,6 +35,8 @@ pub struct Frame {
     pub who: Option<CurrentUser>,
     /// Where to go.
     pub nav: Vec<Link>,
+    /// How many calls wait that whoever looks may answer for.
+    pub waiting: usize,
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
     /// How many more there are.
@@ -142,6 +144,7 @@ impl Frame {
             path: "/console/".to_owned(),
             who: None,
             nav: Vec::new(),
+            waiting: 0,
             switches: Vec::new(),
             more_switches: 0,
             notices: Notices::default(),
@@ -158,10 +161,10 @@ impl Frame {
         let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
         let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
-        let badges = Badges { waiting: waiting(request).await, switches: switches(request, now).0 };
         let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
         let concerning = widest_first(in_force(&state, now).filter(concerns));
+        let badges = Badges { waiting: waiting(request).await, switches: concerning.len() };
         Self {
             title: title.into(),
             appearance: request.appearance,
@@ -175,6 +178,7 @@ impl Frame {
                 form_token: request.signed_in.token.form_token(),
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here, badge: badges.of(href) }).collect(),
+            waiting: badges.waiting,
             more_switches: concerning.len().saturating_sub(MAX_SWITCHES),
             switches: concerning
                 .into_iter()

@@ -76,7 +76,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let vms: Vec<Machine> = own.map(|vm| machine(vm, &state, now)).collect();
     let (partly, wholly): (Vec<&Machine>, Vec<&Machine>) =
         vms.iter().filter(|vm| vm.stopped.is_some()).partition(|vm| vm.is_partly);
-    let attention = attention(&request, (wholly.len(), partly.len()), now).await;
+    let frame = Frame::of("Overview", "/console/", &request).await;
+    let attention = attention(&request, frame.waiting, (wholly.len(), partly.len()), now).await;
     let mut power = if vms.is_empty() { BTreeMap::new() } else { power(&request).await };
     let vms = vms
         .into_iter()
@@ -86,7 +87,6 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         })
         .collect();
     let limits = if request.is_staff() { Vec::new() } else { used(&request, &state, now).await? };
-    let frame = Frame::of("Overview", "/console/", &request).await;
     let fullest = limits.iter().map(|limit| limit.taken * 100 / (limit.admit.max(1) as usize)).max().unwrap_or(0);
     let (is_staff, latest) = (request.is_staff(), rows(&found, &request).await);
     Ok(page(&Overview { frame, is_staff, may_look, attention, vms, latest, limits, fullest }))

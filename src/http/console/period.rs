@@ -1,8 +1,7 @@
 //! Parts of the time that are chosen by one press: today, yesterday, seven days. Days are UTC's, as every time of a page is.
 
+use super::format::FilterLink;
 use crate::core::time::Micros;
-
-const DAY: i64 = 86_400_000_000;
 
 /// A part of the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub struct Period {
 
 impl Period {
     /// Whether these bounds are its own.
-    pub fn is(&self, from: Option<&str>, to: Option<&str>) -> bool {
+    fn is(&self, from: Option<&str>, to: Option<&str>) -> bool {
         from == Some(self.from.as_str()) && to == self.to.as_deref()
     }
 
@@ -32,12 +31,27 @@ impl Period {
 
 /// The parts that may be chosen now.
 pub fn periods(now: Micros) -> [Period; 3] {
-    let day = |ago: i64| Micros(now.0.saturating_sub(ago * DAY)).rfc3339().chars().take(10).collect::<String>();
+    let day = |ago: i64| Micros(now.0.saturating_sub(ago * Micros::DAY)).rfc3339().chars().take(10).collect::<String>();
     [
         Period { text: "Today", from: day(0), to: None },
         Period { text: "Yesterday", from: day(1), to: Some(day(0)) },
         Period { text: "7 days", from: day(6), to: None },
     ]
+}
+
+/// Links to these parts, each chosen by one press and left by the next; `href` is told the bounds `from` and `to`, without a day
+/// where there is to be none, and `shown` are those of now.
+pub fn links(
+    now: Micros,
+    shown: (Option<&str>, Option<&str>),
+    href: impl Fn(&[(&str, Option<&str>)]) -> String,
+) -> Vec<FilterLink> {
+    let link = |one: Period| {
+        let is_chosen = one.is(shown.0, shown.1);
+        let (from, to) = if is_chosen { (None, None) } else { (Some(one.from.as_str()), one.to.as_deref()) };
+        FilterLink { href: href(&[("from", from), ("to", to)]), text: one.text, is_chosen }
+    };
+    periods(now).map(link).into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::core::bounded::Name;
 use crate::core::event::{Event, EventKind};
 use crate::core::visibility::Visibility;
 use crate::policy::rules;
-use crate::tools::AdministrationQuery;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
 
 /// Versions that are looked through for one, the newest first.
 const MAX_COUNT: u32 = 200;
@@ -35,7 +35,6 @@ pub async fn decided(request: &SignedInRequest, version: i64, ids: &[String]) ->
 
 /// The files of a version, by name; none if they are not kept.
 async fn text_of(request: &SignedInRequest, version: i64) -> Option<Vec<(String, String)>> {
-    let ports = &request.http.gateway.control().ports;
     // Whoever sees a call sees the text that decided it; nothing else of these events is shown.
     let query = AdministrationQuery {
         visibility: Visibility::Everything,
@@ -43,13 +42,15 @@ async fn text_of(request: &SignedInRequest, version: i64) -> Option<Vec<(String,
         limit: MAX_COUNT,
         ..AdministrationQuery::default()
     };
-    for record in ports.activity.administration(query).await.ok()?.items {
-        let event = ports.reader.event(record.position).await.ok()??;
-        if matches!(event.kind, EventKind::PolicyLoaded { version: found, .. } if found == version) {
-            return files(request, &event).await;
-        }
-    }
-    None
+    let loaded = request.http.gateway.control().ports.activity.administration(query).await.ok()?.items;
+    let is_it = |record: &&AdministrationRecord| matches!(record.event, EventKind::PolicyLoaded { version: found, .. } if found == version);
+    files_of(request, loaded.iter().find(is_it)?).await
+}
+
+/// The files that the event of a record put in force.
+pub async fn files_of(request: &SignedInRequest, record: &AdministrationRecord) -> Option<Vec<(String, String)>> {
+    let event = request.http.gateway.control().ports.reader.event(record.position).await.ok()??;
+    files(request, &event).await
 }
 
 /// The files that an event put in force.

@@ -32,7 +32,7 @@ pub async fn why(request: &SignedInRequest, record: &CallRecord, timeline: &Valu
         (None, None) => None,
     };
     Some(Why {
-        sentence: known.map_or_else(|| format!("Refused with the code {code}."), sentence),
+        sentence: known.map_or_else(|| format!("Refused with the code {code}."), |code| sentence(code).to_owned()),
         told,
         place: place(request, record, known),
     })
@@ -55,9 +55,9 @@ async fn message(request: &SignedInRequest, switch: &str) -> Option<String> {
     note["message"].as_str().or_else(|| note.as_str()).map(escape_hidden)
 }
 
-/// A code as a person says it. A code that is new is said by what the table of codes says of it.
-fn sentence(code: Code) -> String {
-    let text = match code {
+/// A code as whoever reads a call says it. Any other is said by what the table of codes says of it.
+fn sentence(code: Code) -> &'static str {
+    match code {
         Code::KillSwitchEngaged => "A kill switch covers this call.",
         Code::PolicyDenied => "A policy forbids this call, or none permits it.",
         Code::PolicyUnsettled => "The policies kept changing while the call was decided.",
@@ -85,9 +85,8 @@ fn sentence(code: Code) -> String {
         Code::IdempotencyConflict => "The idempotency key was used before with other arguments.",
         Code::ControlStateUnreadable => "State that the decision needs could not be read, so nothing was done.",
         Code::ClockSkew => "The clock of the server was too far from the time of the log.",
-        _ => return format!("Refused with the code {code}."),
-    };
-    text.to_owned()
+        _ => code.meaning(),
+    }
 }
 
 /// Where whoever looks can see or change what refused it.

@@ -109,6 +109,11 @@ impl SignedInRequest {
         !self.is_staff() || self.reason.is_some()
     }
 
+    /// Whether the role answers for calls that wait: of the own account, or as the provider's staff.
+    pub fn may_approve(&self) -> bool {
+        self.may(if self.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide })
+    }
+
     /// Whether the role has a right.
     pub fn may(&self, scope: Scope) -> bool {
         self.role().scopes().contains(&scope)

@@ -14,7 +14,7 @@ use crate::core::role::Role;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
 use crate::core::visibility::Visibility;
-use crate::core::visible::counted;
+use crate::core::visible::{capitalized, counted};
 
 /// What things and people are called by whoever reads.
 pub struct Names<'a> {
@@ -337,11 +337,7 @@ fn role_name(role: Role) -> String {
 fn capital(text: &str) -> String {
     // An address keeps its own letters.
     let first_word = text.split(' ').next().unwrap_or_default();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if !first_word.contains(['@', '.', '-']) => first.to_uppercase().chain(letters).collect(),
-        _ => text.to_owned(),
-    }
+    if first_word.contains(['@', '.', '-']) { text.to_owned() } else { capitalized(text) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::ended_switches::engagement;
 use super::form::Posted;
 use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
@@ -19,11 +18,12 @@ use super::switches::may_read;
 use super::told;
 use super::who::{actor, person};
 use crate::core::code::Code;
+use crate::core::event::EventKind;
 use crate::core::id::{CallId, SwitchId};
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::switch::Switch;
+use crate::core::switch::{Switch, Target};
 use crate::tools::AdministrationQuery;
 
 const HERE: &str = "/console/switches";
@@ -281,7 +281,7 @@ async fn history(request: &SignedInRequest, id: &SwitchId) -> Result<Vec<Moment>
 }
 
 /// What a switch that is no longer in force has stopped.
-async fn engaged_target(request: &SignedInRequest, id: &SwitchId) -> Result<crate::core::switch::Target, PageError> {
+async fn engaged_target(request: &SignedInRequest, id: &SwitchId) -> Result<Target, PageError> {
     let kind = Some("switch_engaged".to_owned());
     let query = AdministrationQuery {
         visibility: request.visibility(),
@@ -291,6 +291,6 @@ async fn engaged_target(request: &SignedInRequest, id: &SwitchId) -> Result<crat
         ..AdministrationQuery::default()
     };
     let found = request.http.gateway.control().ports.activity.administration(query).await?;
-    let position = found.items.first().ok_or(PageError::NotFound)?.position;
-    engagement(request, position).await.map(|(target, _)| target).ok_or(PageError::NotFound)
+    let engaged = found.items.into_iter().next().map(|record| record.event);
+    if let Some(EventKind::SwitchEngaged { target, .. }) = engaged { Ok(target) } else { Err(PageError::NotFound) }
 }

@@ -5,13 +5,14 @@ use axum::extract::Path;
 use axum::response::Response;
 use serde_json::json;
 
-use super::activity::{FilterLink, Row, rows};
+use super::activity::{Row, rows, with};
 use super::confirm::Confirm;
 use super::form::Posted;
+use super::format::FilterLink;
 use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
-use super::period::periods;
+use super::period::links;
 use super::request::SignedInRequest;
 use super::told;
 use super::vm_switches::{ClassStatus, class_statuses};
@@ -62,13 +63,7 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
         may_exec: request.may(Scope::VmsExec) && !request.is_staff(),
         may_stop: !request.is_staff(),
         may_stop_commands: request.may(Scope::StaffSwitch),
-        periods: periods(now)
-            .map(|one| {
-                let end = one.to.as_ref().map_or_else(String::new, |to| format!("&to={to}"));
-                let href = format!("/console/activity?vm={}&from={}{end}", vm.id, one.from);
-                FilterLink { href, text: one.text, is_chosen: false }
-            })
-            .into(),
+        periods: links(now, (None, None), |bounds| with(&[("vm".to_owned(), vm.id.to_string())], bounds)),
         rows: rows(&found.items, &request).await,
         vm: shown,
     }))

@@ -1,5 +1,7 @@
 //! Who somebody is, as pages name them: one way for each deed, wherever it is shown.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::format::escape_hidden;
@@ -24,15 +26,25 @@ pub async fn account_name(request: &SignedInRequest, id: &AccountId) -> String {
     name.map_or_else(|| id.to_string(), |name| escape_hidden(&name))
 }
 
+/// The names of accounts by id, for staff: a customer knows its own. What has no name is not among them.
+pub async fn account_names(request: &SignedInRequest, ids: impl Iterator<Item = AccountId>) -> BTreeMap<String, String> {
+    let vault = &request.http.gateway.control().ports.reader.vault;
+    let mut names = BTreeMap::new();
+    for id in ids.filter(|_| request.is_staff()).collect::<BTreeSet<_>>() {
+        let name = vault.account_name(&id).await.ok().flatten();
+        names.extend(name.map(|name| (id.to_string(), escape_hidden(&name))));
+    }
+    names
+}
+
 /// Who did what an event about a switch says: a person, whoever sat at the data, or an agent.
 pub async fn actor(request: &SignedInRequest, record: &AdministrationRecord) -> String {
     match operator(&record.note) {
         Some(operator) => operator,
         None if record.user.is_none() => {
             let state = request.http.gateway.state();
-            let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
-            match event.map(|event| event.kind) {
-                Some(EventKind::SwitchEngaged { credential: Some(key), .. }) => by_credential(request, &key, &state).await,
+            match &record.event {
+                EventKind::SwitchEngaged { credential: Some(key), .. } => by_credential(request, key, &state).await,
                 _ => "an agent".into(),
             }
         }

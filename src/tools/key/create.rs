@@ -7,9 +7,8 @@ use serde_json::json;
 use super::{Made, tried};
 use crate::auth::key::ApiKey;
 use crate::core::call::Outcome;
-use crate::core::code::Code;
 use crate::core::commands::key::By;
-use crate::core::commands::key::create::CreateKey;
+use crate::core::commands::key::create::{CreateKey, invalid};
 use crate::core::event::CredentialCreated;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
@@ -99,9 +98,4 @@ fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
         let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         invalid("/scopes", "a list of scopes").hint(error.to_string()).details(json!({ "known": known }))
     })
-}
-
-fn invalid(path: &str, rule: &str) -> Refusal {
-    let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: it has to be {rule}.")).details(details)
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::account_of;
 use crate::auth::session::Token;
@@ -117,8 +116,7 @@ async fn invite(execution: Execution, Args { account, email, role }: Args) -> Re
 }
 
 fn invalid(path: &str, rule: &str) -> Refusal {
-    let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: {rule}.")).details(details)
+    Refusal::of_argument(path, rule, rule)
 }
 
 fn already() -> Refusal {

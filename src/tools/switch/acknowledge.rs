@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::core::call::Outcome;
 use crate::core::commands::alarm::Acknowledge;
-use crate::core::engagement::{REASON, check_reason};
+use crate::core::engagement::{REASON, check_reason_if_any};
 use crate::core::id::{Epoch, Position, SwitchId, UserId};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::scope::Scope;
@@ -52,9 +52,7 @@ pub(super) struct Output {
 }
 
 async fn acknowledge(execution: Execution, Args { alarm, reason }: Args) -> Result<Output, Outcome> {
-    if let Some(reason) = &reason {
-        check_reason(reason)?;
-    }
+    check_reason_if_any(reason.as_deref())?;
     let who = &execution.principal;
     let note = note(&execution, &who.account, json!({ "reason": reason })).await?;
     let (by, credential, event) = (who.user.clone(), who.credential.clone(), note.id());

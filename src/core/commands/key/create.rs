@@ -3,10 +3,7 @@
 //! INVARIANT: whoever makes it, its holder is one of the account's people, its VMs are the account's, and it ends within ten years
 //! or not at all.
 
-use serde_json::json;
-
 use super::{By, check_quota};
-use crate::core::code::Code;
 use crate::core::commands::vm::check_vms;
 use crate::core::commands::{Change, Command, Snapshot};
 use crate::core::event::{CredentialCreated, EventKind};
@@ -60,7 +57,7 @@ fn check_end(end: Option<Micros>, now: Micros) -> Result<(), Refusal> {
     if is_fit { Ok(()) } else { Err(invalid("/expires_at", "in the future, within ten years")) }
 }
 
-fn invalid(path: &str, rule: &str) -> Refusal {
-    let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: it has to be {rule}.")).details(details)
+/// A refusal of an argument that is not what it has to be.
+pub fn invalid(path: &str, rule: &str) -> Refusal {
+    Refusal::of_argument(path, rule, &format!("it has to be {rule}"))
 }

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
 use super::callers::Callers;
-use super::format::escape_hidden;
+use super::format::{FilterLink, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::period::periods;
@@ -61,8 +61,8 @@ struct Page {
     line: String,
     reason: Option<String>,
     change_reason: String,
-    callers: Vec<Preset>,
-    presets: Vec<Preset>,
+    callers: Vec<FilterLink>,
+    periods: Vec<FilterLink>,
     facets: Vec<Facet>,
     trouble: Option<Trouble>,
     slow: Option<Slow>,
@@ -77,13 +77,6 @@ struct Page {
     may_export: bool,
     saved: Vec<Saved>,
     words: Vec<String>,
-}
-
-/// A length of time to choose.
-struct Preset {
-    href: String,
-    text: &'static str,
-    is_chosen: bool,
 }
 
 /// Why a line cannot be read, and a sign under where.
@@ -186,15 +179,15 @@ async fn searched(request: &SignedInRequest, given: Given, search: &Search, now:
 
 async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>, search: &Search) -> Page {
     let now = request.http.gateway.control().ports.clock.now();
-    let preset = |line: &Line, text, is_chosen| Preset { href: line.href(), text, is_chosen };
+    let choice = |line: &Line, text, is_chosen| FilterLink { href: line.href(), text, is_chosen };
     let callers = line.callers().unwrap_or(Callers::All);
     Page {
         frame: Frame::of("Search", "/console/search", request).await,
         line: line.to_string(),
         reason: request.reason.as_deref().map(escape_hidden),
         change_reason: format!("/console/reason?next={}", encoded(&request.path)),
-        callers: Callers::ALL.map(|one| preset(&line.by(one), one.text(), callers == one)).into(),
-        presets: times(now).iter().map(|(time, text)| preset(&line.over(time), text, line.has(time))).collect(),
+        callers: Callers::ALL.map(|one| choice(&line.by(one), one.text(), callers == one)).into(),
+        periods: times(now).iter().map(|(time, text)| choice(&line.over(time), text, line.has(time))).collect(),
         facets: facets::of(search),
         trouble,
         slow: None,

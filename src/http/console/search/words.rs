@@ -1,8 +1,8 @@
 //! What the search line offers while it is typed: fields, and the values of those that have few.
 
 use super::facets::{OUTCOMES, VIAS};
-use super::shorthand::CLASSES;
 use crate::core::search::Field;
+use crate::core::tool::Class;
 use crate::tools::Catalogue;
 
 const TIMES: [&str; 5] = ["last:15m", "last:1h", "last:24h", "last:7d", "last:30d"];
@@ -15,7 +15,7 @@ pub fn of(catalogue: &Catalogue) -> Vec<String> {
         .chain(TIMES.map(str::to_owned))
         .chain(with("outcome", OUTCOMES.to_vec()))
         .chain(with("via", VIAS.to_vec()))
-        .chain(with("class", CLASSES.map(crate::core::tool::Class::as_str).to_vec()))
+        .chain(with("class", Class::ALL.map(Class::as_str).to_vec()))
         .chain(with("tool", catalogue.iter().map(|tool| tool.facts.name).collect()))
         .chain(with("code", crate::core::code::Code::ALL.iter().map(|code| code.as_str()).collect()))
         .collect()
