@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: a session id is told to nobody before its owner is on record, so there is no moment at which another key
 //! could use it. A session ends with its key, by which it was begun: then it takes no place any more, and nothing is kept of it.
+//! What happens to one that nobody uses for a while is in [`super::sleep`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use rmcp::model::InitializeRequestParams;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Notify;
 
+use super::sleep::{Rest, SessionUse};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::lineage::alive;
@@ -29,25 +35,32 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The header that carries a session's id.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// Who began a session, and when it was last used.
+/// Who began a session, how, and when it was last used.
 #[derive(Clone)]
-struct Owner {
+pub(super) struct Owner {
     account: AccountId,
     credential: CredentialId,
     read_only: bool,
-    seen: Duration,
+    pub(super) seen: Duration,
+    /// What it is begun with again after it slept; none if that cannot be read, and then it does not sleep.
+    pub(super) begun_with: Option<Box<InitializeRequestParams>>,
+    pub(super) rest: Rest,
+    /// Requests and streams that are in it.
+    pub(super) uses: usize,
+    /// When the last one of them left.
+    pub(super) left: Duration,
 }
 
 impl Owner {
     fn of(who: &Principal, seen: Duration) -> Self {
         let (account, credential) = (who.account.clone(), who.credential.clone());
-        Self { account, credential, read_only: who.read_only, seen }
+        Self { account, credential, read_only: who.read_only, seen, begun_with: None, rest: Rest::Awake, uses: 0, left: seen }
     }
 }
 
 #[derive(Default)]
-struct Known {
-    sessions: HashMap<HeaderValue, Owner>,
+pub(super) struct Known {
+    pub(super) sessions: HashMap<HeaderValue, Owner>,
     opening: Vec<Owner>,
     /// Struck off because their keys have ended; they are closed a moment later.
     over: Vec<HeaderValue>,
@@ -62,11 +75,13 @@ impl Known {
 
 /// The sessions of this node.
 pub struct Sessions {
-    manager: Arc<LocalSessionManager>,
-    clock: Arc<dyn Clock>,
+    pub(super) manager: Arc<LocalSessionManager>,
+    pub(super) clock: Arc<dyn Clock>,
     fence: Arc<Fence>,
-    caps: SessionCaps,
+    pub(super) caps: SessionCaps,
     known: Mutex<Known>,
+    /// Told when one has fallen asleep, or ended while it did.
+    pub(super) settled: Notify,
     followed: AtomicBool,
 }
 
@@ -86,16 +101,25 @@ impl Drop for Opening<'_> {
 }
 
 impl Opening<'_> {
-    /// The session has begun.
-    pub fn keep(self, id: &HeaderValue) {
-        self.sessions.lock().sessions.insert(id.clone(), self.owner.clone());
+    /// The session has begun, with these parameters of `initialize`.
+    pub fn keep(self, id: &HeaderValue, params: &Value) {
+        let begun_with = InitializeRequestParams::deserialize(params).ok().map(Box::new);
+        self.sessions.lock().sessions.insert(id.clone(), Owner { begun_with, ..self.owner.clone() });
     }
 }
 
 impl Sessions {
     /// Keeps the books of `manager`.
     pub fn new(manager: Arc<LocalSessionManager>, clock: Arc<dyn Clock>, fence: Arc<Fence>, caps: SessionCaps) -> Arc<Self> {
-        Arc::new(Self { manager, clock, fence, caps, known: Mutex::default(), followed: AtomicBool::new(false) })
+        Arc::new(Self {
+            manager,
+            clock,
+            fence,
+            caps,
+            known: Mutex::default(),
+            settled: Notify::new(),
+            followed: AtomicBool::new(false),
+        })
     }
 
     /// Ends the sessions of keys that have ended, from the first session on and as long as somebody else has the books.
@@ -115,6 +139,7 @@ impl Sessions {
                     let _ = sessions.manager.close_session(&id.into()).await;
                 }
                 sessions.strike_dead();
+                sessions.lay_down().await;
                 told = std::mem::take(&mut sessions.lock().over);
             }
         });
@@ -129,22 +154,19 @@ impl Sessions {
         known.over.extend(dead);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a request without a session, or with one of its own key and endpoint. Another's looks like none.
-    pub fn check(&self, headers: &HeaderMap, who: &Principal) -> Result<(), Problem> {
+    /// Passes a request without a session, or with one of its own key and endpoint, which is in use from then on. Another's looks
+    /// like none.
+    pub async fn enter(self: &Arc<Self>, headers: &HeaderMap, who: &Principal) -> Result<Option<Arc<SessionUse>>, Problem> {
         let mut ids = headers.get_all(&SESSION_ID).iter();
-        let Some(id) = ids.next() else { return Ok(()) };
-        let now = self.clock.elapsed();
-        let mut known = self.lock();
-        let owner = known.sessions.get_mut(id).filter(|_| ids.next().is_none());
-        match owner.filter(|owner| owner.credential == who.credential && owner.read_only == who.read_only) {
-            Some(owner) => {
-                owner.seen = now;
-                Ok(())
-            }
+        let Some(id) = ids.next() else { return Ok(None) };
+        let is_only = ids.next().is_none();
+        let is_own = |owner: &Owner| is_only && owner.credential == who.credential && owner.read_only == who.read_only;
+        match self.begin_use(id, is_own).await {
+            Some(used) => Ok(Some(Arc::new(used))),
             None => Err(Refusal::new(Code::NotFound, "There is no such session.").hint("Begin a new one.").into()),
         }
     }
@@ -206,7 +228,8 @@ impl Sessions {
 
     async fn forget_ended(&self) {
         let live = self.manager.sessions.read().await;
-        self.lock().sessions.retain(|id, _| id.to_str().is_ok_and(|id| live.contains_key(id)));
+        let is_live = |id: &HeaderValue| id.to_str().is_ok_and(|id| live.contains_key(id));
+        self.lock().sessions.retain(|id, owner| owner.rest != Rest::Awake || is_live(id));
     }
 
     /// The session has ended.

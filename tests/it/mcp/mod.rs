@@ -3,6 +3,7 @@
 mod answers;
 mod gate;
 mod sessions;
+mod sleep;
 mod versions;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
