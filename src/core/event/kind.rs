@@ -28,13 +28,19 @@ pub enum EventKind {
     /// It waits for a person.
     Held {
         call: CallId,
+        /// When the wait ends without an answer.
         expires_at: Micros,
         /// What is asked for. Where it is not said nobody can say yes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<HoldTerms>,
     },
     /// A worker took a queued call.
-    Started { call: CallId, node: NodeId, epoch: Epoch },
+    Started {
+        call: CallId,
+        node: NodeId,
+        /// Epoch that control state had then.
+        epoch: Epoch,
+    },
     /// It was done. Terminal.
     Succeeded(Ended),
     /// It was not done, or failed. Terminal.
@@ -46,20 +52,31 @@ pub enum EventKind {
     /// Nobody can say whether it was done. Terminal.
     Unknown(Ended),
     /// What the provider said later of a call that ended `unknown`.
-    Reconciled { call: CallId, happened: Option<bool> },
+    Reconciled {
+        call: CallId,
+        /// Whether it was done; left out where the provider cannot say either.
+        happened: Option<bool>,
+    },
     /// A result that came after the end.
     LateResult { call: CallId },
     /// A run of identical refusals ended.
     RefusalsCounted {
         run: RunId,
+        /// Whose calls.
         account: AccountId,
+        /// The key that they came with.
         credential: CredentialId,
         tool: ToolName,
+        /// What they named of what is the caller's.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         resources: Vec<ResourceId>,
+        /// Why they were refused.
         code: Code,
+        /// How many.
         count: u64,
+        /// When the first of them was refused.
         first: Micros,
+        /// When the last one was.
         last: Micros,
         /// Tools, resources and codes were of many kinds; the code is that of the first.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -72,6 +89,7 @@ pub enum EventKind {
         by: Option<UserId>,
         credential: Option<CredentialId>,
         running: Running,
+        /// When it ends by itself.
         expires_at: Option<Micros>,
     },
     /// One person asked for the release of a global switch; a second one has to ask too.
@@ -93,8 +111,10 @@ pub enum EventKind {
     /// A person was made one of an account's people.
     UserCreated {
         user: UserId,
+        /// Whose.
         account: AccountId,
         side: Side,
+        /// What they may do; left out by versions from before roles were events.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<Role>,
         /// The invitation that they took, which is none any more.
@@ -110,7 +130,11 @@ pub enum EventKind {
     /// A key was made, or what the console acts with for a person who has signed in.
     CredentialCreated(CredentialCreated),
     /// A key was revoked: no call that comes with it, or with what it made, is admitted any more.
-    CredentialRevoked { credential: CredentialId, by: Option<UserId> },
+    CredentialRevoked {
+        /// The key.
+        credential: CredentialId,
+        by: Option<UserId>,
+    },
     /// A machine of a provider was given to an account as a VM.
     VmImported { vm: VmId, account: AccountId, provider: Name, machine: Name },
     /// Command execution was turned on or off for a VM.
@@ -119,6 +143,7 @@ pub enum EventKind {
     ClaimCleared { resource: ResourceId, call: CallId, by: Option<UserId> },
     /// A set of policies was put in force on every node.
     PolicyLoaded {
+        /// Which set in force: one more than the one before.
         version: i64,
         sha256: Hex,
         /// Who put it in force; nobody at the first start of a log, and on the data itself.
@@ -130,14 +155,21 @@ pub enum EventKind {
     /// A set of policies was refused, and the one in force stayed.
     PolicyRejected { sha256: Hex },
     /// A node started to serve.
-    NodeStarted { node: NodeId, version: Name },
+    NodeStarted {
+        node: NodeId,
+        /// The version of Forelog that it runs.
+        version: Name,
+    },
     /// A node stopped in order.
     NodeStopped { node: NodeId },
     /// Staff read the log or took an export from it.
     LogRead {
+        /// Who read; left out where it was done on the data itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<UserId>,
+        /// Whose events; left out where that is no single account.
         account: Option<AccountId>,
+        /// What was read, as the path of a page or of the API says it.
         what: Name,
     },
     /// A person signed in to the console.
@@ -152,6 +184,7 @@ pub enum EventKind {
     },
     /// Somebody tried to sign in to the console, and was refused.
     SignInRefused {
+        /// Whom they tried to sign in as, if that is known.
         user: Option<UserId>,
         /// Whom they tried to come in by.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,9 +219,22 @@ pub enum EventKind {
     /// data itself.
     ApprovalDecided { call: CallId, by: Option<UserId>, credential: Option<CredentialId>, approved: bool },
     /// A switch lets go of one key after the other, of all of them at `until`.
-    ReleaseRamped { switch: SwitchId, by: Option<UserId>, second: Option<UserId>, until: Micros, break_glass: bool },
+    ReleaseRamped {
+        switch: SwitchId,
+        by: Option<UserId>,
+        second: Option<UserId>,
+        /// When it has let go of all of them.
+        until: Micros,
+        break_glass: bool,
+    },
     /// A person has another role from now on.
-    RoleChanged { user: UserId, account: AccountId, role: Role, by: Option<UserId> },
+    RoleChanged {
+        user: UserId,
+        account: AccountId,
+        /// The role from now on.
+        role: Role,
+        by: Option<UserId>,
+    },
     /// From now on an issuer may vouch for a person.
     IdentityLinked {
         user: UserId,
@@ -213,11 +259,13 @@ pub enum EventKind {
     PersonInvited {
         invitation: InvitationId,
         account: AccountId,
+        /// The role that they get.
         role: Role,
         by: Option<UserId>,
         /// What they invited with. The link works no longer than that lives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credential: Option<CredentialId>,
+        /// When the link ends.
         expires_at: Micros,
         /// Keyed digest of the e-mail address in that account: another invitation for it takes this one's place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,16 +276,28 @@ pub enum EventKind {
     /// A person is none of an account's people any more.
     UserRemoved { user: UserId, account: AccountId, by: Option<UserId> },
     /// A person keeps a key that another one made: from now on it comes from what they act with, and from nothing else.
-    CredentialAdopted { credential: CredentialId, by: Option<UserId>, with: CredentialId },
+    CredentialAdopted {
+        /// The key that is kept.
+        credential: CredentialId,
+        by: Option<UserId>,
+        /// What it comes from now on.
+        with: CredentialId,
+    },
     /// Rows beside the log that were not what it says were written anew as it says, or removed. From here on control state has
     /// at least this epoch.
-    StateMended { rows: Vec<MendedRows>, epoch: Epoch },
+    StateMended {
+        /// How many rows of each kind.
+        rows: Vec<MendedRows>,
+        /// The epoch that control state has at least.
+        epoch: Epoch,
+    },
     /// An issuer vouched for a person: their keys live until then, unless it does so again. Without an issuer: they came in with a
     /// password, no issuer knows them any more, and their keys live as those of people here do.
     VouchedFor {
         user: UserId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         issuer: Option<Name>,
+        /// Until when their keys live.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Micros>,
         /// Its groups say their role from now on, as long as they are linked with what it calls them: the digest of that.
@@ -249,9 +309,16 @@ pub enum EventKind {
     },
     /// The issuer that gives a person their role gives them none any more: nobody lets them in, until it gives them one again or
     /// the staff do. `role` is the one that they had.
-    RoleWithdrawn { user: UserId, account: AccountId, issuer: Name, role: Role },
+    RoleWithdrawn {
+        user: UserId,
+        account: AccountId,
+        issuer: Name,
+        /// The role that they had.
+        role: Role,
+    },
     /// These are the limits from now on, and the other numbers that decide for callers.
     LimitsSet {
+        /// Which limits in force: one more than those before.
         version: i64,
         terms: Box<Terms>,
         /// Who set them; nobody at the first start of a log, and on the data itself.
@@ -262,7 +329,13 @@ pub enum EventKind {
     },
     /// A person of the staff has seen that a switch was engaged or released on the data itself (`alarm`, the position of that
     /// event).
-    AlarmAcknowledged { switch: SwitchId, alarm: Position, by: UserId, credential: CredentialId },
+    AlarmAcknowledged {
+        switch: SwitchId,
+        /// Position of the event that raised the alarm.
+        alarm: Position,
+        by: UserId,
+        credential: CredentialId,
+    },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

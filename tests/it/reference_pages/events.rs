@@ -33,10 +33,43 @@ fn reference_events_page_has_every_kind() {
     hold("events.md", "Events", ABOUT, &(head + &sections));
 }
 
+/// What a field means wherever its kind says nothing else.
+const MEANINGS: &[(&str, &str)] = &[
+    ("account", "The account."),
+    ("agents_may_enable_exec", "Whether they may."),
+    ("approved", "Whether they said yes."),
+    ("break_glass", "It was done on the data itself, past roles and the second person."),
+    ("by", "Who did it; nobody is named where it was done on the data itself."),
+    ("call", "The call."),
+    ("credential", "What they did it with."),
+    ("enabled", "Whether it is on from now on."),
+    ("invitation", "The invitation."),
+    ("issuer", "The issuer, by its name in the configuration."),
+    ("machine", "The machine, as its provider names it."),
+    ("node", "The node."),
+    ("provider", "The provider, by its name in the configuration."),
+    ("resource", "The resource."),
+    ("run", "The run."),
+    ("running", "What becomes of the calls that run."),
+    ("second", "Who confirmed it, where that takes two persons."),
+    ("session", "The session, as a digest; all of theirs if it is left out."),
+    ("sha256", "SHA-256 of the set, hex."),
+    ("side", "Customer or staff."),
+    ("switch", "The switch."),
+    ("target", "What it stops."),
+    ("terms", "The limits and the other numbers."),
+    ("tool", "Tool name; `unknown` for an unknown tool."),
+    ("user", "The person."),
+    ("vm", "The VM."),
+];
+
 fn fields(parts: &[&Part]) -> String {
     let row = |part: &&Part| {
         let optional = if part.optional { "optional" } else { "" };
-        vec![code(&part.name), kind_of(&part.kind), optional.to_owned(), part.about.clone()]
+        let meant = MEANINGS.iter().find(|(name, _)| *name == part.name).map_or("", |(_, meaning)| *meaning);
+        let about = if part.about.is_empty() { meant } else { &part.about };
+        assert!(!about.is_empty(), "nothing says what `{}` means", part.name);
+        vec![code(&part.name), kind_of(&part.kind), optional.to_owned(), about.to_owned()]
     };
     table(&["field", "type", "", "meaning"], parts.iter().map(row))
 }
