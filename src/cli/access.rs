@@ -43,9 +43,11 @@ pub fn check(path: &Path) -> Result<(), Denied> {
     check_for(path, Access::READ_OK)
 }
 
-/// Refuses data that this user may not use: the files of its rooms, and the key file.
+/// Refuses data that this user may not use: the files of its rooms, and the key file. Root may use them, and is refused where
+/// they belong to a service user, who could not open what root makes there.
 pub fn check_data(config: &Config) -> Result<(), Denied> {
     check_to_stop(config)?;
+    check_owner(&config.data_dir)?;
     if config.database_url.is_some() || config.vault_database_url.is_some() {
         return Ok(());
     }
@@ -58,6 +60,11 @@ pub fn check_to_stop(config: &Config) -> Result<(), Denied> {
         check_for(&file_of(config, Room::Log), Access::READ_OK | Access::WRITE_OK)?;
     }
     check(&config.key_file())
+}
+
+fn check_owner(dir: &Path) -> Result<(), Denied> {
+    let is_anothers = |about: std::fs::Metadata| rustix::process::geteuid().is_root() && about.uid() != 0;
+    if std::fs::metadata(dir).is_ok_and(is_anothers) { Err(denied(dir)) } else { Ok(()) }
 }
 
 fn file_of(config: &Config, room: Room) -> PathBuf {

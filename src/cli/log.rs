@@ -16,7 +16,7 @@ Examples:
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Verify the whole log offline: no gaps, times in order, every leaf and payload as recorded.
+    /// Verify the whole log offline: no gaps, times and links in order, every payload as its event names it.
     #[command(after_help = VERIFY)]
     Verify,
 }

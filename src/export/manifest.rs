@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::bundle::{ExportError, Hashed, LINES, MANIFEST, failed};
 use super::filter::Filter;
@@ -92,8 +93,17 @@ impl Manifest {
 
     pub(super) fn write(&self, dir: &Path) -> Result<(), ExportError> {
         let mut file = Hashed::create(dir, MANIFEST)?;
-        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(MANIFEST, error.into()))?;
-        file.write(&text)?;
+        file.write(&self.text()?)?;
         file.finish().map(|_| ())
+    }
+
+    /// SHA-256 of its file, hex. Whoever keeps it apart from the bundle knows the bundle again: whoever edits the lines can edit
+    /// the manifest with them.
+    pub fn digest(&self) -> Result<String, ExportError> {
+        Ok(hex::encode(Sha256::digest(self.text()?)))
+    }
+
+    fn text(&self) -> Result<Vec<u8>, ExportError> {
+        serde_json::to_vec_pretty(self).map_err(|error| failed(MANIFEST, error.into()))
     }
 }

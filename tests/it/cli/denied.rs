@@ -79,3 +79,24 @@ fn cli_data_of_another_user_is_told_with_the_command_to_type() {
     let said = denied(&["key", "list", "--config", shown(&config)], &binary);
     assert!(said.contains(&format!("Permission denied: {}", config.display())), "{said}");
 }
+
+#[test]
+fn cli_root_is_sent_to_the_service_user_but_may_stop() {
+    if !is_root() {
+        return;
+    }
+    let dir = dir();
+    let data = dir.path().join("data");
+    let at = ["--data", shown(&data)];
+    answer(&[&["account", "create", "--name", "Example", "--email", "a@example.com"], &at[..]].concat());
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+    give(&data);
+    std::fs::read_dir(&data).expect("the data").for_each(|file| give(&file.expect("a file").path()));
+    for args in [&["account", "create", "--name", "b", "--email", "b@example.com"][..], &["log", "verify"], &["serve"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_forelog")).args(args).args(at).output().expect("running forelog");
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains("sudo -u nobody"), "{args:?}: {said}");
+    }
+    let stopped = answer(&[&["switch", "engage", "all", "--reason", "an incident"], &at[..]].concat());
+    assert!(stopped["items"][0]["id"].is_string() || stopped["id"].is_string(), "{stopped}");
+}

@@ -362,7 +362,7 @@ async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorde
     let listed = browser.page("/console/activity?tool=vm_get&outcome=refused").await;
     let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
     let page = browser.page(&place).await;
-    assert!(page.contains("Record verified: 2 events and"), "{page}");
+    assert!(page.contains("Record checked: 2 events in order,"), "{page}");
     assert!(
         page.contains("forelog log verify") && page.contains("Revoke key one&#39;s agent") && page.contains("#stop\""),
         "{page}"
