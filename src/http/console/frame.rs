@@ -1,7 +1,8 @@
 //! What is around every page: who is signed in, where to go, the switches in force, and how new the page is.
 //!
-//! To add a page: a file here with a struct that has `frame: Frame` and its own fields, a template of the same name that begins with
-//! `{% extends "shared/frame.html" %}`, and a line in `mod.rs`. Forms begin with the macro `parts::token`.
+//! A page is a struct that has `frame: Frame` and its own fields, shown by a template of its file's name that begins with
+//! `{% extends "shared/frame.html" %}`; forms begin with the macro `parts::token`. What else a new one touches is in CONTRIBUTING.md,
+//! "Where a new thing goes".
 
 use std::time::Duration;
 
