@@ -8,7 +8,7 @@ pub(in crate::http) mod idempotency_key;
 mod index;
 mod list_accounts;
 mod list_calls;
-pub(in crate::http) mod list_events;
+mod list_events;
 mod list_exports;
 pub mod openapi;
 mod openapi_cache;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::format::escape_hidden;
-use super::frame::{Engaged, Frame, engaged, in_force, page, touches};
+use super::frame::{Engaged, Frame, engaged, page};
 use super::keys::{Key, keys_of};
 use super::limits::{Used, used_by};
 use super::overview::{Machine, machine};
@@ -19,7 +19,7 @@ use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
 use crate::core::tool::{Class, Risk, ToolSpec};
-use crate::http::api::list_events::EventFilters;
+use crate::http::event_filters::EventFilters;
 use crate::tools::{ActivityQuery, specs};
 
 /// Calls, and events, that are shown.
@@ -79,7 +79,6 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let asked = EventFilters { account: Some(id.to_string()), limit: Some(MAX_LISTED), ..EventFilters::default() };
     let events = request.http.events(&request.principal, asked).await?;
     let name = name.map_or_else(|| id.to_string(), |name| escape_hidden(&name));
-    let concerns = in_force(&state, now).filter(|switch| touches(switch, &id, &state));
     Ok(page(&Page {
         frame: Frame::of(name.clone(), "/console/accounts", &request).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
@@ -99,7 +98,7 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
                 })
             })
             .collect(),
-        switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),
+        switches: state.switches_touching(&id, now).map(|switch| engaged(switch, &state, true, now)).collect(),
         limits: used_by(&request, &id, &state, now).await?,
         calls: rows(&calls.items, &request).await,
         refused: refused(&id),

@@ -16,13 +16,12 @@ use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
 pub use super::target_words::stops;
-use crate::core::id::{AccountId, Position};
+use crate::core::id::Position;
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
-use crate::core::visibility::Visibility;
 
 /// Everything around a page.
 pub struct Frame {
@@ -162,9 +161,12 @@ impl Frame {
         let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
         let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
-        let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
-        let concerning = widest_first(in_force(&state, now).filter(concerns));
+        let concerning = if request.is_staff() {
+            widest_first(state.switches_in_force(now))
+        } else {
+            widest_first(state.switches_touching(&request.principal.account, now))
+        };
         let badges = Badges { waiting: waiting(request).await, switches: concerning.len() };
         Self {
             title: title.into(),
@@ -245,16 +247,6 @@ pub fn widest_first<'a>(switches: impl Iterator<Item = &'a Switch>) -> Vec<&'a S
         (!row.target.is_global(), row.by.is_none() && row.credential.is_some(), std::cmp::Reverse(row.engaged_at))
     });
     all
-}
-
-/// The switches that stop something now.
-pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Switch> {
-    state.switches.values().filter(move |switch| !switch.is_over(now))
-}
-
-/// Whether a switch can stop calls of an account.
-pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bool {
-    Visibility::Account(account.clone()).switch(switch, state)
 }
 
 /// Whether a target is this VM, or what it belongs to: its account or its provider.

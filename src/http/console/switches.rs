@@ -16,8 +16,7 @@ use super::ended_switches::{self, EndedSwitch};
 use super::form::Posted;
 use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
-use super::frame::{Frame, in_force, page, stops, widest_first};
-use super::impact;
+use super::frame::{Frame, page, stops, widest_first};
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
@@ -30,6 +29,7 @@ use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Switch, Target, UnknownTarget};
 use crate::core::time::Micros;
+use crate::http::impact;
 
 const HERE: &str = "/console/switches";
 
@@ -120,7 +120,7 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
     gateway.check_reader(&request.principal, "switches", None, json!({ "page": "switches" })).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let mut rows = Vec::new();
-    let standing = widest_first(in_force(&state, now));
+    let standing = widest_first(state.switches_in_force(now));
     let more = standing.len().saturating_sub(MAX_LISTED);
     for switch in standing.into_iter().take(MAX_LISTED) {
         rows.push(row(&request, switch, &state, now).await);
