@@ -80,6 +80,53 @@ fn by_field<S: serde::Serializer>(resources: &[ResourceId], serializer: S) -> Re
     serializer.collect_map(NOUNS.iter().map(|noun| (noun.field, resources.iter().find(|id| id.noun() == *noun))))
 }
 
+/// Everything that is known of a call: its own fields first, then what is known besides.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct CallTimeline {
+    /// The call as it is now.
+    #[serde(flatten)]
+    pub call: CallRecord,
+    /// Its arguments without secrets, those of its tool; null if their key was erased.
+    #[schemars(with = "Value")]
+    pub arguments: Option<Value>,
+    /// Its recorded result, that of its tool.
+    #[schemars(with = "Value")]
+    pub result: Option<Value>,
+    /// How long its steps took, in microseconds.
+    pub durations: Durations,
+    /// Every event of it, in order.
+    pub events: Vec<Moment>,
+}
+
+/// How long the steps of a call took; none if a step was not taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Durations {
+    /// From the intent to the decision.
+    pub decided: Option<i64>,
+    /// From the decision to the start, for a queued call.
+    pub queued: Option<i64>,
+    /// From the start to the end.
+    pub ran: Option<i64>,
+    /// From the intent to the end.
+    pub total: Option<i64>,
+}
+
+/// One event of a call.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct Moment {
+    /// Where it is written.
+    pub position: Position,
+    /// When.
+    pub at: Micros,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The leaf as it was hashed; null if it names whom the reader may not know.
+    pub leaf: Value,
+    /// SHA-256 of the leaf's bytes, hex.
+    pub sha256: String,
+}
+
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityQuery {
@@ -278,6 +325,6 @@ pub trait Activity: Send + Sync {
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
     /// One call, if it may be seen.
     async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
-    /// Everything that is known of one call, if it may be seen: `call`, `arguments`, `result`, `events`.
-    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Value>, Refusal>;
+    /// Everything that is known of one call, if it may be seen.
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal>;
 }

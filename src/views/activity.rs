@@ -23,7 +23,7 @@ use crate::core::visibility::Visibility;
 use crate::log::reading::Reader;
 use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
-    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
+    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, CallTimeline, Changes, Histogram,
 };
 
 /// How long a reader waits for the views.
@@ -246,7 +246,7 @@ impl Activity for Calls {
         }
     }
 
-    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
-        Ok(Self::timeline(self, visibility, call).await?.map(|timeline| serde_json::json!(timeline)))
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
+        Self::timeline(self, visibility, call).await
     }
 }

@@ -8,7 +8,7 @@ use super::frame::engaged;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::noun::vm::VM;
-use crate::tools::{AdministrationQuery, CallRecord};
+use crate::tools::{AdministrationQuery, CallRecord, CallTimeline};
 
 /// Why a call was refused.
 pub struct Why {
@@ -21,11 +21,11 @@ pub struct Why {
 }
 
 /// Why a call was refused; none if it was not.
-pub async fn why(request: &SignedInRequest, record: &CallRecord, timeline: &Value) -> Option<Why> {
+pub async fn why(request: &SignedInRequest, record: &CallRecord, timeline: &CallTimeline) -> Option<Why> {
     let code = record.code.as_deref().filter(|_| record.status.as_str() == "refused")?;
     let known: Option<Code> = serde_json::from_value(Value::String(code.to_owned())).ok();
     // Of a call that waited its answer is recorded; of any other it follows from the code and the switch.
-    let answered = timeline["result"]["error"]["message"].as_str().map(escape_hidden);
+    let answered = timeline.result.as_ref().and_then(|result| result["error"]["message"].as_str()).map(escape_hidden);
     let told = match (answered, &record.switch) {
         (Some(text), _) => Some(text),
         (None, Some(switch)) => message(request, switch).await,
