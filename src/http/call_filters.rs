@@ -8,13 +8,10 @@ use crate::core::principal::{Principal, Side};
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
 use crate::core::visible::says_something;
-use crate::tools::Catalogue;
+use crate::tools::{ActivityQuery, Catalogue};
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;
-
-/// Most calls on a page.
-pub const LARGEST: u32 = 200;
 
 /// The filters, as they are written in an address.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -62,7 +59,8 @@ pub struct CallFilters {
 /// How many calls a page is to have, or why that cannot be.
 pub fn page_size(asked: Option<u32>) -> Result<u32, String> {
     let size = asked.unwrap_or(PAGE);
-    if (1..=LARGEST).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {LARGEST} items.")) }
+    let largest = ActivityQuery::LARGEST;
+    if (1..=largest).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {largest} items.")) }
 }
 
 /// Whether a text can be looked for at all.

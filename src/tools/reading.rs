@@ -68,6 +68,12 @@ impl CallRecord {
     }
 }
 
+/// A public argument of a call by its name, in the text of all of them.
+#[must_use]
+pub fn public_argument<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
 /// What [`by_field`] writes.
 #[derive(schemars::JsonSchema)]
 #[expect(dead_code, reason = "it describes what is written")]
@@ -142,6 +148,11 @@ pub struct ActivityQuery {
     pub cursor: Option<String>,
     /// The position that a first page shows; the newest if absent.
     pub as_of: Option<Position>,
+}
+
+impl ActivityQuery {
+    /// Most calls, or events, on a page.
+    pub const LARGEST: u32 = 200;
 }
 
 /// A page of calls, newest first.

@@ -36,9 +36,6 @@ const NARROW: &str =
 /// How to be answered sooner.
 const FEWER: &str = "Ask for one page after the other: an account has a few at a time, the others wait.";
 
-/// Calls on one page, at most.
-const LARGEST: u32 = 200;
-
 /// How long one look into the views may take, if nobody says otherwise.
 #[cfg(feature = "testing")]
 pub const BUDGET: Duration = Duration::from_secs(5);
@@ -181,8 +178,9 @@ pub(super) async fn by_call(reader: &Reader, ids: &[CallId]) -> Result<HashMap<C
 }
 
 fn check_limit(limit: u32) -> Result<(), Refusal> {
-    let refusal = || Refusal::new(Code::ValidationFailed, "limit must be from 1 to 200.");
-    (1..=LARGEST).contains(&limit).then_some(()).ok_or_else(refusal)
+    let largest = ActivityQuery::LARGEST;
+    let refusal = || Refusal::new(Code::ValidationFailed, format!("limit must be from 1 to {largest}."));
+    (1..=largest).contains(&limit).then_some(()).ok_or_else(refusal)
 }
 
 /// The views do not show yet what was asked for.
@@ -229,7 +227,7 @@ impl Activity for Calls {
     }
 
     async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal> {
-        self.count(&query, buckets.clamp(1, LARGEST)).await.map_err(|error| unreadable(&error))
+        self.count(&query, buckets.clamp(1, ActivityQuery::LARGEST)).await.map_err(|error| unreadable(&error))
     }
 
     async fn changes(&self, query: ActivityQuery, after: Position) -> Result<Changes, Refusal> {

@@ -166,7 +166,8 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     }))
 }
 
-const OUTCOMES: [Status; 9] = [
+/// How a call may stand, in the order that people choose from.
+pub const OUTCOMES: [Status; 9] = [
     Status::Succeeded,
     Status::Refused,
     Status::Failed,

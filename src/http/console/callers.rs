@@ -117,6 +117,7 @@ pub fn of_agents(asked: &CallFilters, request: &SignedInRequest) -> CallFilters 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::principal::Via;
     use crate::core::search::Search;
     use crate::core::time::Micros;
     use crate::tools::spec_of;
@@ -128,6 +129,9 @@ mod tests {
             assert!(Search::parse(&one.items().join(" "), Micros(0)).is_ok(), "{one:?}");
         }
         assert!(looking!().split(',').all(|tool| spec_of(tool).is_some()));
+        for via in Via::ALL.map(Via::as_str) {
+            assert!(Callers::All.items()[0].trim_start_matches("via:").split(',').any(|named| named == via), "{via} is not all");
+        }
     }
 
     #[test]

@@ -116,13 +116,12 @@ fn place(request: &SignedInRequest, record: &CallRecord, code: Option<Code>) -> 
             let label = request.http.gateway.state().vm(id).map(|row| escape_hidden(&row.label));
             at(format!("/console/vms/{id}"), label.as_deref().unwrap_or("The VM"))
         }
-        Code::ForbiddenScope | Code::ForbiddenResource | Code::ReadOnlyMode | Code::TokenExpired | Code::TokenRevoked
-            if staff =>
-        {
-            at(format!("/console/credentials/{}", encoded(&record.credential)), "The key")
-        }
         Code::ForbiddenScope | Code::ForbiddenResource | Code::ReadOnlyMode | Code::TokenExpired | Code::TokenRevoked => {
-            at("/console/keys".into(), "Keys")
+            if staff {
+                at(format!("/console/credentials/{}", encoded(&record.credential)), "The key")
+            } else {
+                at("/console/keys".into(), "Keys")
+            }
         }
         _ => None,
     }
