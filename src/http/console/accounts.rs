@@ -6,8 +6,9 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
+use super::engaged::{Engaged, engaged};
 use super::format::escape_hidden;
-use super::frame::{Engaged, Frame, engaged, page};
+use super::frame::{Frame, page};
 use super::keys::{Key, keys_of};
 use super::limits::{Used, used_by};
 use super::overview::{Machine, machine};

@@ -31,6 +31,7 @@ mod cookie;
 mod credentials;
 mod drill;
 mod ended_switches;
+mod engaged;
 mod event_rows;
 mod events;
 mod exports;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::address::encoded;
+use super::engaged::engaged;
 use super::format::escape_hidden;
-use super::frame::engaged;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::noun::vm::VM;

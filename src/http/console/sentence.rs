@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::format::escape_hidden;
-use super::frame::stops;
+use super::target_words::stops;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CredentialId, SwitchId, UserId, VmId};
 use crate::core::resource::ResourceId;

@@ -1,8 +1,8 @@
 //! The events of a call as steps that a person reads: intent, checks, claim, outcome.
 
 use super::format::{Chip, DisplayTime, escape_hidden, format_duration, sign};
-use super::frame::stops;
 use super::policy_text::DecidingPolicies;
+use super::target_words::stops;
 use crate::core::bounded::Name;
 use crate::core::call::Status;
 use crate::core::code::Code;

@@ -3,7 +3,7 @@
 //! INVARIANT: it says what `Switch::covers` says for a call by a key that no switch names. Any one switch is enough; a caller
 //! is told of the oldest that covers the call.
 
-use super::frame::{Engaged, engaged};
+use super::engaged::{Engaged, engaged};
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
