@@ -10,11 +10,11 @@ use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::alarms::{Notices, notices};
 use super::appearance::Appearance;
 use super::attention::waiting;
 use super::engaged::{Engaged, engaged, widest_first};
 use super::format::{DisplayTime, escape_hidden, group_digits};
-use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
 use crate::core::id::Position;
 use crate::core::principal::Side;

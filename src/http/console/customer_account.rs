@@ -27,7 +27,7 @@ use crate::tools::{ActivityQuery, specs};
 const MAX_LISTED: u32 = 10;
 
 #[derive(Template)]
-#[template(path = "accounts.html")]
+#[template(path = "customer_account.html")]
 struct Page {
     frame: Frame,
     id: String,
