@@ -8,7 +8,7 @@
 //! INVARIANT: whatever a page changes is a recorded call of a tool, made as the person who is signed in; a form is read only
 //! after its session's token and where it was sent from were checked (`form.rs`, `page_security.rs`).
 
-mod account_list;
+mod accounts;
 mod act;
 mod activity;
 mod address;
@@ -127,7 +127,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/calls/{id}/raw", get(call::raw))
         .route("/calls/{id}/answer", post(answer::submit))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
-        .route("/accounts", get(account_list::show))
+        .route("/accounts", get(accounts::show))
         .route("/accounts/{id}", get(customer_account::show))
         .route("/credentials/{id}", get(credentials::show))
         .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))

@@ -14,7 +14,7 @@ use crate::core::principal::Side;
 use crate::http::account_search::{FoundAccount, LONGEST, find};
 
 #[derive(Template)]
-#[template(path = "account_list.html")]
+#[template(path = "accounts.html")]
 struct Page {
     frame: Frame,
     q: String,
