@@ -6,7 +6,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::call_tool::call_tool;
+use super::call_tool::{call_tool, call_tools};
 use super::declared::mirror;
 use super::time::format_time;
 use super::{Answer, CliError, Context, Text};
@@ -63,7 +63,8 @@ pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, 
             Ok(Answer { document, text })
         }
         ApprovalCommand::Show { call } => {
-            let item = waiting(context, &call).await?;
+            let listed = call_tool(context, "approval_list", json!({})).await?;
+            let item = find(&listed, &call);
             let item = item.ok_or_else(|| CliError::Usage(format!("there is no call {call} that waits for a person")))?;
             let text = lines(&item).into();
             Ok(Answer { document: item, text })
@@ -76,12 +77,12 @@ pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, 
 /// Answers for a call, and says what that was: what a call would do does not change while it waits.
 async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, CliError> {
     let Said { call, reason } = said;
-    let asked = waiting(context, &call).await?;
     let mut body = json!({ "id": call, "verdict": verdict });
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
-    let mut document = call_tool(context, "approval_decide", body).await?;
+    let [listed, mut document] = call_tools(context, [("approval_list", json!({})), ("approval_decide", body)]).await?;
+    let asked = find(&listed, &call);
     let mut text = asked.as_ref().map(lines).unwrap_or_default();
     text.push(match document["status"].as_str() {
         Some("held") => format!("{call}: noted; a second person has to agree"),
@@ -92,10 +93,9 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
     Ok(Answer { document, text: text.into() })
 }
 
-/// A call that waits, as the holder of the key may see it.
-async fn waiting(context: &Context, call: &CallId) -> Result<Option<Value>, CliError> {
-    let listed = call_tool(context, "approval_list", json!({})).await?;
-    Ok(items(&listed).iter().find(|item| item["id"] == call.as_str()).cloned())
+/// A call among those that wait, as the holder of the key may see it.
+fn find(listed: &Value, call: &CallId) -> Option<Value> {
+    items(listed).iter().find(|item| item["id"] == call.as_str()).cloned()
 }
 
 fn items(document: &Value) -> &[Value] {

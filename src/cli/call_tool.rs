@@ -15,23 +15,36 @@ use crate::core::principal::Via;
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Calls the tool as the holder of the configured key, on a node of its own: with or without a running server.
+/// Calls a tool as the holder of the configured key, on a node of its own: with or without a running server.
 pub(super) async fn call_tool(context: &Context, tool: &str, args: Value) -> Result<Value, CliError> {
+    let [answer] = call_tools(context, [(tool, args)]).await?;
+    Ok(answer)
+}
+
+/// Calls several of them, one after the other and on one node, up to the first that fails.
+pub(super) async fn call_tools<const N: usize>(context: &Context, calls: [(&str, Value); N]) -> Result<[Value; N], CliError> {
     let key = context.api_key()?;
     drop(context.local_admin().await?.close().await);
     let node = Node::start(&context.config, None, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
-    let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {
-        Ok(principal) => {
-            let request = Request { wait: TIMEOUT, ..Request::new(principal, tool, args) };
-            Ok(node.control.submit(request).await)
-        }
-        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is not known here".into())),
-        Err(error) => Err(CliError::Auth(error)),
-    };
+    let answers = ask(&node, key.expose_secret(), calls).await;
     node.stop().await;
-    match asked? {
-        Reply::Done { result, .. } => Ok(result),
-        Reply::Failed { refusal, .. } => Err(CliError::Refused(Box::new(refusal))),
-        Reply::Running { call, .. } => Err(CliError::GoesOn(call)),
+    answers
+}
+
+async fn ask<const N: usize>(node: &Node, key: &str, calls: [(&str, Value); N]) -> Result<[Value; N], CliError> {
+    let principal = match node.authenticator.authenticate(key, Via::Cli, None, false).await {
+        Ok(principal) => principal,
+        Err(AuthError::Unauthenticated) => return Err(CliError::Usage("the key is not known here".into())),
+        Err(error) => return Err(CliError::Auth(error)),
+    };
+    let mut answers = [const { Value::Null }; N];
+    for (answer, (tool, args)) in answers.iter_mut().zip(calls) {
+        let request = Request { wait: TIMEOUT, ..Request::new(principal.clone(), tool, args) };
+        *answer = match node.control.submit(request).await {
+            Reply::Done { result, .. } => result,
+            Reply::Failed { refusal, .. } => return Err(CliError::Refused(Box::new(refusal))),
+            Reply::Running { call, .. } => return Err(CliError::GoesOn(call)),
+        };
     }
+    Ok(answers)
 }

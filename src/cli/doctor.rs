@@ -14,7 +14,7 @@ use super::migrate::versions_json;
 use super::progress::Bar;
 use super::time::format_time as at;
 use super::views_check::ViewsCheck;
-use super::{Answer, CliError, Context, rules_check, start_check, vault_check};
+use super::{Answer, CliError, Context, check_names, rules_check, start_check, vault_check};
 use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::app::mend::mend;
 use crate::app::rooms::{RoomError, open_views};
@@ -96,33 +96,30 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         |checked: Checked| if known.is_none() { Checked::Unseen("control state cannot be read".into()) } else { checked };
     let (rules, differ) = rules_check::rules(context, &local_admin, known).await;
     let mut checks = Checks::default();
-    checks.add("a switch could be engaged now", unstoppable(&local_admin).await.into());
-    checks.add("nobody holds the log", Checked::of(blockers(&local_admin).await));
-    checks.add("the rows of nodes are theirs", Checked::of(nodes(&local_admin).await));
-    checks.add("the vault opens with the key file", key_file(context, local_admin.without_vault.as_deref()).into());
-    checks.add("each data key opens", of_vault(Checked::of(vault_check::keys(&local_admin).await)));
-    checks.add(
-        "everybody in the vault is somebody in the log",
-        of_vault(Checked::of(vault_check::people(&local_admin, known).await)),
-    );
+    checks.add(check_names::CAN_STOP, unstoppable(&local_admin).await.into());
+    checks.add(check_names::NOT_HELD, Checked::of(blockers(&local_admin).await));
+    checks.add(check_names::NODE_ROWS, Checked::of(nodes(&local_admin).await));
+    checks.add(check_names::VAULT_OPENS, key_file(context, local_admin.without_vault.as_deref()).into());
+    checks.add(check_names::DATA_KEYS, of_vault(Checked::of(vault_check::keys(&local_admin).await)));
+    checks.add(check_names::PEOPLE, of_vault(Checked::of(vault_check::people(&local_admin, known).await)));
     let ViewsCheck { opened, fit, rows } = ViewsCheck::run(context, &local_admin).await;
-    checks.add("the views can be opened", opened);
-    checks.add("the views are of this log", fit);
-    checks.add("the views say what the log says", rows);
+    checks.add(check_names::VIEWS_OPEN, opened);
+    checks.add(check_names::VIEWS_FIT, fit);
+    checks.add(check_names::VIEWS_ROWS, rows);
     let finding_texts = |about: bool| match &report {
         Ok(report) => finding_texts(report, |finding| finding.fault.is_about_state() == about).into(),
         Err(error) => Checked::Unseen(error_chain(error)),
     };
-    checks.add("the log is in order", finding_texts(false));
-    checks.add("control state follows from the log", finding_texts(true));
+    checks.add(check_names::LOG_ORDER, finding_texts(false));
+    checks.add(check_names::STATE_FOLLOWS, finding_texts(true));
     let fault = state.as_ref().err().map(|error| error_chain(error));
-    checks.add("a node takes control state from the log", fault.into_iter().collect::<Vec<_>>().into());
-    checks.add("the database refuses to change events", Checked::of(unguarded(&local_admin).await));
-    checks.add("what is committed is on disk", Checked::of(careless(&local_admin).await));
-    checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
-    checks.add("the clock agrees with the log", clock(context, &local_admin).await);
-    checks.add("the policies in force can be served", of_state(rules_check::served(context, &local_admin, known).await));
-    checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
+    checks.add(check_names::STATE_LOADS, fault.into_iter().collect::<Vec<_>>().into());
+    checks.add(check_names::GUARDED, Checked::of(unguarded(&local_admin).await));
+    checks.add(check_names::DURABLE, Checked::of(careless(&local_admin).await));
+    checks.add(check_names::PRIVATE, Checked::of(exposed(context)));
+    checks.add(check_names::CLOCK, clock(context, &local_admin).await);
+    checks.add(check_names::POLICIES_SERVED, of_state(rules_check::served(context, &local_admin, known).await));
+    checks.add(check_names::POLICIES_READ, Checked::of(rules_check::policies(context)));
     start_check::add(&mut checks, context).await;
     start_check::add_people(&mut checks, context, &local_admin, known).await;
     checks.more = report.as_ref().map_or(0, |report| report.more);
@@ -150,37 +147,16 @@ async fn without_log(context: &Context, error: &CliError) -> Checks {
     let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
     let why = format!("{ELSEWHERE}: {}{hint}", error_chain(error));
     let mut checks = Checks::default();
-    checks.add("a switch could be engaged now", vec![why].into());
-    checks.add("the key file is its owner's", key_file(context, None).into());
-    checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
-    checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
+    checks.add(check_names::CAN_STOP, vec![why].into());
+    checks.add(check_names::KEY_FILE, key_file(context, None).into());
+    checks.add(check_names::PRIVATE, Checked::of(exposed(context)));
+    checks.add(check_names::POLICIES_READ, Checked::of(rules_check::policies(context)));
     start_check::add(&mut checks, context).await;
-    for name in OF_LOG {
+    for name in check_names::OF_LOG {
         checks.add(name, Checked::Unseen("the log cannot be read".into()));
     }
     checks
 }
-
-/// What needs the log.
-const OF_LOG: [&str; 17] = [
-    "nobody holds the log",
-    "the rows of nodes are theirs",
-    "the vault opens with the key file",
-    "each data key opens",
-    "everybody in the vault is somebody in the log",
-    "the views can be opened",
-    "the views are of this log",
-    "the views say what the log says",
-    "the log is in order",
-    "control state follows from the log",
-    "a node takes control state from the log",
-    "the database refuses to change events",
-    "what is committed is on disk",
-    "the clock agrees with the log",
-    "the policies in force can be served",
-    "there is staff",
-    "the switches were drilled",
-];
 
 fn finding_texts(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
     report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()

@@ -10,6 +10,7 @@ mod address;
 mod approval;
 mod call;
 mod call_tool;
+mod check_names;
 mod checks;
 mod clock;
 mod declared;

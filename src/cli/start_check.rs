@@ -6,7 +6,7 @@ use super::checks::{Checked, Checks};
 use super::serve::base_url;
 use super::stdio::wire::dial;
 use super::time::format_time;
-use super::{Context, fleet};
+use super::{Context, check_names, fleet};
 use crate::app::local_admin::LocalAdmin;
 use crate::app::rooms::open_views;
 use crate::app::{App, socket};
@@ -25,16 +25,16 @@ const NOTICE_DAYS: i64 = 14;
 
 /// Checks what a start takes besides the data.
 pub(super) async fn add(checks: &mut Checks, context: &Context) {
-    checks.add("the certificate can be served", certificate(context).await);
-    checks.add("the providers can be opened", providers(context));
-    checks.add("the issuers can be set up", issuers(context));
-    checks.add("the address can be listened at", address(context).await);
+    checks.add(check_names::CERTIFICATE, certificate(context).await);
+    checks.add(check_names::PROVIDERS, providers(context));
+    checks.add(check_names::ISSUERS, issuers(context));
+    checks.add(check_names::ADDRESS, address(context).await);
 }
 
 /// Checks who may act in an emergency, and whether that was tried.
 pub(super) async fn add_people(checks: &mut Checks, context: &Context, local_admin: &LocalAdmin, state: Option<&ControlState>) {
-    checks.add("there is staff", staff(state));
-    checks.add("the switches were drilled", drill(context, local_admin).await);
+    checks.add(check_names::STAFF, staff(state));
+    checks.add(check_names::DRILLED, drill(context, local_admin).await);
 }
 
 async fn certificate(context: &Context) -> Checked {

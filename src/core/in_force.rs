@@ -1,11 +1,14 @@
-//! The terms in force, as control state has them.
+//! What is in force, as control state has it: the terms, and the switches.
 
 use std::time::Duration;
 
+use super::id::AccountId;
 use super::quota::Quotas;
 use super::state::ControlState;
+use super::switch::Switch;
 use super::terms::Terms;
 use super::time::Micros;
+use super::visibility::Visibility;
 
 impl ControlState {
     /// The terms in force, to count and to show by; those that Forelog comes with before any were recorded. A window lets
@@ -32,5 +35,16 @@ impl ControlState {
     #[must_use]
     pub fn quotas(&self) -> Quotas {
         self.known_terms().quotas
+    }
+
+    /// The switches that stop something when clocks say `now`, oldest first.
+    pub fn switches_in_force(&self, now: Micros) -> impl Iterator<Item = &Switch> {
+        self.switches.values().filter(move |switch| !switch.is_over(now))
+    }
+
+    /// Those of them that can stop calls of an account.
+    pub fn switches_touching(&self, account: &AccountId, now: Micros) -> impl Iterator<Item = &Switch> {
+        let seen = Visibility::Account(account.clone());
+        self.switches_in_force(now).filter(move |switch| seen.switch(switch, self))
     }
 }

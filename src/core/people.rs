@@ -30,6 +30,6 @@ impl Invitation {
             Target::Tool(tool) => tool == INVITE,
             Target::Class(_) | Target::Provider(_) | Target::Resource { .. } => false,
         };
-        state.switches.values().find(|switch| !switch.is_over(now) && stops(&switch.target))
+        state.switches_in_force(now).find(|switch| stops(&switch.target))
     }
 }

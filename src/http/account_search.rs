@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Http;
-use super::console::frame::{in_force, touches};
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side};
@@ -97,7 +96,7 @@ fn row(id: &AccountId, name: Option<String>, state: &ControlState, now: Micros) 
         vms: state.vms_of(id).count(),
         people: state.users_of(id).filter(|user| user.role.is_some()).count(),
         keys: state.keys_of(id).filter(is_key).count(),
-        switches: in_force(state, now).filter(|switch| touches(switch, id, state)).count(),
+        switches: state.switches_touching(id, now).count(),
         id: id.clone(),
     }
 }

@@ -8,13 +8,10 @@ use crate::core::principal::{Principal, Side};
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
 use crate::core::visible::says_something;
-use crate::tools::Catalogue;
+use crate::tools::{ActivityQuery, Catalogue};
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;
-
-/// Most calls on a page.
-pub const LARGEST: u32 = 200;
 
 /// The filters, as they are written in an address.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -62,7 +59,8 @@ pub struct CallFilters {
 /// How many calls a page is to have, or why that cannot be.
 pub fn page_size(asked: Option<u32>) -> Result<u32, String> {
     let size = asked.unwrap_or(PAGE);
-    if (1..=LARGEST).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {LARGEST} items.")) }
+    let largest = ActivityQuery::LARGEST;
+    if (1..=largest).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {largest} items.")) }
 }
 
 /// Whether a text can be looked for at all.
@@ -75,7 +73,7 @@ impl CallFilters {
     pub fn line(&self, now: Micros, catalogue: &Catalogue) -> Result<String, String> {
         let typed = self.q.as_deref().unwrap_or_default();
         let typed = Search::written_out(typed, now).map_err(|fault| format!("q: {fault}."))?;
-        self.clone().search(now, catalogue)?;
+        self.search(now, catalogue)?;
         let fields = Self { q: None, ..self.clone() }.search(now, catalogue)?.to_string();
         Ok([typed, fields].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
     }
@@ -85,34 +83,43 @@ impl CallFilters {
         who.side == Side::Customer || self.reason.as_deref().is_some_and(says_something)
     }
 
+    /// Each field with what is asked of it.
+    pub fn fields(&self) -> [(Field, Option<&str>); 12] {
+        [
+            (Field::Account, &self.account),
+            (Field::User, &self.user),
+            (Field::Credential, &self.credential),
+            (Field::Resource(&VM), &self.vm),
+            (Field::Session, &self.session),
+            (Field::Tool, &self.tool),
+            (Field::Via, &self.via),
+            (Field::Outcome, &self.outcome),
+            (Field::Code, &self.code),
+            (Field::Ip, &self.ip),
+            (Field::Policy, &self.policy),
+            (Field::Switch, &self.switch),
+        ]
+        .map(|(field, value)| (field, value.as_deref()))
+    }
+
+    /// Whether anything is asked of a field that is none of these.
+    pub fn asks_beside(&self, fields: &[Field]) -> bool {
+        self.fields().iter().any(|(field, value)| value.is_some() && !fields.contains(field))
+    }
+
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
-    pub fn search(self, now: Micros, catalogue: &Catalogue) -> Result<Search, String> {
+    pub fn search(&self, now: Micros, catalogue: &Catalogue) -> Result<Search, String> {
         let tools = catalogue.names_on_record();
-        let mut search =
-            Search::parse_of(&self.q.unwrap_or_default(), now, Some(&tools)).map_err(|fault| format!("q: {fault}."))?;
-        let fields = [
-            (Field::Account, self.account),
-            (Field::User, self.user),
-            (Field::Credential, self.credential),
-            (Field::Resource(&VM), self.vm),
-            (Field::Session, self.session),
-            (Field::Tool, self.tool),
-            (Field::Via, self.via),
-            (Field::Outcome, self.outcome),
-            (Field::Code, self.code),
-            (Field::Ip, self.ip),
-            (Field::Policy, self.policy),
-            (Field::Switch, self.switch),
-        ];
-        for (field, value) in fields {
-            if let Some(value) = value {
-                let unreadable = |fault: Fault| format!("{}: {}.", field.name(), fault.why);
-                search.only_of(field, value, Some(&tools)).map_err(unreadable)?;
-            }
+        let typed = self.q.as_deref().unwrap_or_default();
+        let mut search = Search::parse_of(typed, now, Some(&tools)).map_err(|fault| format!("q: {fault}."))?;
+        for (field, value) in self.fields() {
+            let Some(value) = value else { continue };
+            let unreadable = |fault: Fault| format!("{}: {}.", field.name(), fault.why);
+            search.only_of(field, value, Some(&tools)).map_err(unreadable)?;
         }
         let time = |name: &str, text: &str| Micros::read(text).map_err(|error| format!("{name}: {error}."));
-        let from = self.from.map(|text| time("from", &text)).transpose()?;
-        let to = self.to.map(|text| time("to", &text)).transpose()?;
+        let from = self.from.as_deref().map(|text| time("from", text)).transpose()?;
+        let to = self.to.as_deref().map(|text| time("to", text)).transpose()?;
         search.within(from, to).map_err(|why| format!("{why}."))?;
         Ok(search)
     }

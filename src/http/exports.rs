@@ -71,7 +71,7 @@ async fn read(http: &Http, record: CallRecord) -> Result<Made, Refusal> {
     }
     let told =
         http.gateway.control().ports.activity.timeline(&Visibility::Account(record.account.clone()), &record.call_id).await?;
-    let result = told.and_then(|mut told| told.get_mut("result").map(serde_json::Value::take));
+    let result = told.and_then(|told| told.result);
     Ok(Made { record, export: result.and_then(|result| serde_json::from_value(result).ok()) })
 }
 

@@ -60,7 +60,11 @@ impl Error for Fault {
 
 /// Reads the query of an address.
 pub fn read<T: DeserializeOwned>(query: &str) -> Result<T, Fault> {
-    let pairs = form_urlencoded::parse(query.as_bytes());
+    of_pairs(form_urlencoded::parse(query.as_bytes()))
+}
+
+/// Reads what was taken apart already.
+pub fn of_pairs<'a, T: DeserializeOwned>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Result<T, Fault> {
     let pairs = pairs.map(|(name, value)| (name.clone(), Parameter { name, value }));
     T::deserialize(MapDeserializer::new(pairs))
 }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
-pub use super::row_names::use_row;
 use super::row_names::{claim_row, job_row, readable};
+pub use super::row_names::{limit_row, use_row};
 use super::store::{StoreError, Want};
 use super::writer::Writer;
 use crate::core::decide::limit_keys;
@@ -31,7 +31,7 @@ pub(super) struct LookedUpRows {
 
 /// The rows that a decision on `proposal` looks up.
 pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
-    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
+    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| limit_row(key)).collect();
     names.extend(use_rows(&proposal.lineage_rows));
     let claims = proposal.tool.is_some_and(ToolSpec::is_command);
     names.extend(place_of(&proposal.resources).filter(|_| claims).map(claim_row));
@@ -51,7 +51,7 @@ impl Draft {
         }
         let mut windows = BTreeMap::new();
         for key in limit_keys(proposal) {
-            let Some(bytes) = self.bytes(&format!("limit:{key}")) else { continue };
+            let Some(bytes) = self.bytes(&limit_row(&key)) else { continue };
             windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
         }
         let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
@@ -74,7 +74,7 @@ impl Draft {
         };
         let uses = proposal.lineage_rows.uses.iter().filter_map(|key| Some((key.clone(), last(key)?))).collect();
         // Of what would change nothing if it came now. An unreadable one holds up nobody.
-        let window = |key: &String| Window::decode(self.bytes(&format!("limit:{key}"))?).ok();
+        let window = |key: &String| Window::decode(self.bytes(&limit_row(key))?).ok();
         let windows = limit_keys(proposal).into_iter().filter_map(|key| Some((key.clone(), window(&key)?))).collect();
         LookedUpRows { windows, idempotency, joined, claim: None, uses }
     }
@@ -82,7 +82,7 @@ impl Draft {
     /// Takes a slot of each; answers their keys.
     pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) -> Vec<String> {
         for (key, limit) in limits {
-            let name = format!("limit:{key}");
+            let name = limit_row(key);
             let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
             window.take(*limit, self.at);
             self.put_bytes(&name, window.encode());

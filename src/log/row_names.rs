@@ -51,6 +51,12 @@ pub fn use_row(credential: &CredentialId) -> String {
     format!("use:{credential}")
 }
 
+/// Name of the row of a limit's window.
+#[must_use]
+pub fn limit_row(key: &str) -> String {
+    format!("limit:{key}")
+}
+
 /// The rows that the end of an open call frees: its place for a command, and its idempotency key.
 pub(super) fn freed_with(job: &Job) -> Vec<String> {
     let claim = place_of(&job.resources).filter(|_| job.claim).map(claim_row);

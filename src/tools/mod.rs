@@ -45,7 +45,7 @@ pub use node_slots::{NodeSlot, NodeSlots};
 pub use policy::{NodePolicies, PolicyLoader, Reloaded};
 pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
-    Change, Changes, Histogram,
+    CallTimeline, Change, Changes, Durations, Histogram, Moment, public_argument,
 };
 pub use register::{catalogue, every_tool, halts, halts_at, spec_of, specs};
 #[cfg(feature = "testing")]

@@ -68,6 +68,12 @@ impl CallRecord {
     }
 }
 
+/// A public argument of a call by its name, in the text of all of them.
+#[must_use]
+pub fn public_argument<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
 /// What [`by_field`] writes.
 #[derive(schemars::JsonSchema)]
 #[expect(dead_code, reason = "it describes what is written")]
@@ -78,6 +84,53 @@ struct ByField {
 
 fn by_field<S: serde::Serializer>(resources: &[ResourceId], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(NOUNS.iter().map(|noun| (noun.field, resources.iter().find(|id| id.noun() == *noun))))
+}
+
+/// Everything that is known of a call: its own fields first, then what is known besides.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct CallTimeline {
+    /// The call as it is now.
+    #[serde(flatten)]
+    pub call: CallRecord,
+    /// Its arguments without secrets, those of its tool; null if their key was erased.
+    #[schemars(with = "Value")]
+    pub arguments: Option<Value>,
+    /// Its recorded result, that of its tool.
+    #[schemars(with = "Value")]
+    pub result: Option<Value>,
+    /// How long its steps took, in microseconds.
+    pub durations: Durations,
+    /// Every event of it, in order.
+    pub events: Vec<Moment>,
+}
+
+/// How long the steps of a call took; none if a step was not taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct Durations {
+    /// From the intent to the decision.
+    pub decided: Option<i64>,
+    /// From the decision to the start, for a queued call.
+    pub queued: Option<i64>,
+    /// From the start to the end.
+    pub ran: Option<i64>,
+    /// From the intent to the end.
+    pub total: Option<i64>,
+}
+
+/// One event of a call.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct Moment {
+    /// Where it is written.
+    pub position: Position,
+    /// When.
+    pub at: Micros,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The leaf as it was hashed; null if it names whom the reader may not know.
+    pub leaf: Value,
+    /// SHA-256 of the leaf's bytes, hex.
+    pub sha256: String,
 }
 
 /// What to list.
@@ -95,6 +148,11 @@ pub struct ActivityQuery {
     pub cursor: Option<String>,
     /// The position that a first page shows; the newest if absent.
     pub as_of: Option<Position>,
+}
+
+impl ActivityQuery {
+    /// Most calls, or events, on a page.
+    pub const LARGEST: u32 = 200;
 }
 
 /// A page of calls, newest first.
@@ -278,6 +336,6 @@ pub trait Activity: Send + Sync {
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
     /// One call, if it may be seen.
     async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
-    /// Everything that is known of one call, if it may be seen: `call`, `arguments`, `result`, `events`.
-    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Value>, Refusal>;
+    /// Everything that is known of one call, if it may be seen.
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal>;
 }

@@ -23,7 +23,7 @@ use crate::core::visibility::Visibility;
 use crate::log::reading::Reader;
 use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
-    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
+    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, CallTimeline, Changes, Histogram,
 };
 
 /// How long a reader waits for the views.
@@ -35,9 +35,6 @@ const NARROW: &str =
 
 /// How to be answered sooner.
 const FEWER: &str = "Ask for one page after the other: an account has a few at a time, the others wait.";
-
-/// Calls on one page, at most.
-const LARGEST: u32 = 200;
 
 /// How long one look into the views may take, if nobody says otherwise.
 #[cfg(feature = "testing")]
@@ -181,8 +178,9 @@ pub(super) async fn by_call(reader: &Reader, ids: &[CallId]) -> Result<HashMap<C
 }
 
 fn check_limit(limit: u32) -> Result<(), Refusal> {
-    let refusal = || Refusal::new(Code::ValidationFailed, "limit must be from 1 to 200.");
-    (1..=LARGEST).contains(&limit).then_some(()).ok_or_else(refusal)
+    let largest = ActivityQuery::LARGEST;
+    let refusal = || Refusal::new(Code::ValidationFailed, format!("limit must be from 1 to {largest}."));
+    (1..=largest).contains(&limit).then_some(()).ok_or_else(refusal)
 }
 
 /// The views do not show yet what was asked for.
@@ -229,7 +227,7 @@ impl Activity for Calls {
     }
 
     async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal> {
-        self.count(&query, buckets.clamp(1, LARGEST)).await.map_err(|error| unreadable(&error))
+        self.count(&query, buckets.clamp(1, ActivityQuery::LARGEST)).await.map_err(|error| unreadable(&error))
     }
 
     async fn changes(&self, query: ActivityQuery, after: Position) -> Result<Changes, Refusal> {
@@ -246,7 +244,7 @@ impl Activity for Calls {
         }
     }
 
-    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
-        Ok(Self::timeline(self, visibility, call).await?.map(|timeline| serde_json::json!(timeline)))
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
+        Self::timeline(self, visibility, call).await
     }
 }

@@ -1,6 +1,5 @@
 //! Timelines: every event of a call with its leaf, and what was recorded beside them. All of it is read from the log.
 
-use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -9,55 +8,10 @@ use super::{ViewError, Views};
 use crate::core::event::Event;
 use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::core::time::Micros;
 use crate::core::visibility::Visibility;
 use crate::log::reading::ReadError;
 use crate::log::store::EventRow;
-use crate::tools::CallRecord;
-
-/// One event of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Moment {
-    /// Where it is written.
-    pub position: Position,
-    /// When.
-    pub at: Micros,
-    /// What happened.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The leaf, as JSON; null if it names whom the reader may not know.
-    pub leaf: Value,
-    /// SHA-256 of the leaf's bytes, hex.
-    pub sha256: String,
-}
-
-/// How long the steps of a call took, in microseconds; none if a step was not taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Durations {
-    /// From the intent to the decision.
-    pub decided: Option<i64>,
-    /// From the decision to the start, for a queued call.
-    pub queued: Option<i64>,
-    /// From the start to the end.
-    pub ran: Option<i64>,
-    /// From the intent to the end.
-    pub total: Option<i64>,
-}
-
-/// Everything that is known of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CallTimeline {
-    /// The call as it is now.
-    pub call: CallRecord,
-    /// Its redacted arguments; none if their key was erased.
-    pub arguments: Option<Value>,
-    /// Its redacted result.
-    pub result: Option<Value>,
-    /// How long it took.
-    pub durations: Durations,
-    /// Every event, in order.
-    pub events: Vec<Moment>,
-}
+use crate::tools::{CallTimeline, Durations, Moment};
 
 impl Calls {
     /// The timeline of a call, if it may be seen.

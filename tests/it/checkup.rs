@@ -159,6 +159,30 @@ fn checkup_goes_on_without_the_log() {
     assert!(said.contains("the log is in order: not looked at: the log cannot be read"), "{said}");
 }
 
+/// What `doctor` says of what it looks at, line by line: each begins with how that stands.
+fn looked_at(said: &str) -> Vec<&str> {
+    let lines = said.lines().map(str::trim_start);
+    lines.filter_map(|line| ["ok  ", "--  ", "??  ", "NOT "].iter().find_map(|sign| line.strip_prefix(sign))).collect()
+}
+
+#[test]
+fn checkup_the_same_is_named_without_the_log() {
+    let house = House::make();
+    let whole = house.answers(&["doctor"]);
+    let names: Vec<&str> =
+        whole["checks"].as_array().expect("checks").iter().filter_map(|check| check["check"].as_str()).collect();
+    std::fs::rename(house.file("log.db"), house.file("aside")).expect("moved");
+    let said = house.complains(&["doctor"]);
+    let lines = looked_at(&said);
+    let is_of = |line: &str, name: &str| line.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+    for name in &names {
+        assert!(lines.iter().any(|line| is_of(line, name)), "nothing is said of {name}: {said}");
+    }
+    let more: Vec<&&str> = lines.iter().filter(|line| !names.iter().any(|name| is_of(line, name))).collect();
+    assert_eq!(more, [&"the key file is its owner's"], "{said}");
+    assert_eq!(names.len(), lines.len() - more.len(), "something is named twice: {said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checkup_looking_waits_for_nobody_who_writes() {
     let house = House::make();

@@ -109,7 +109,10 @@ impl Field {
             Self::Switch => is(value.parse::<SwitchId>().is_ok(), "a switch is named by its id"),
             Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
             Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),
-            Self::Via => is(word::<Via>(value), "a call came in over mcp, rest, console, stdio or cli"),
+            Self::Via => {
+                let [rest @ .., last] = Via::ALL.map(Via::as_str);
+                (!word::<Via>(value)).then(|| format!("a call came in over {} or {last}", rest.join(", ")))
+            }
             Self::Outcome => {
                 let all = Status::ALL.iter().map(|status| status.as_str());
                 (!word::<Status>(value)).then(|| format!("an outcome is a status: {}", all.collect::<Vec<_>>().join(", ")))

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
+use super::asked_calls::AskedCalls;
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::{CallFilters, page_size};
 use crate::http::problem::Problem;
@@ -16,15 +14,8 @@ pub fn endpoint() -> Endpoint {
 }
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<ActivityPage, Problem> {
-    let noted = json!(asked);
-    let commands = asked.reads_commands(&caller.principal);
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
-    let search =
-        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
-    let whose = http.gateway.state().owner_of_found(&search);
-    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
-    // What is not the reader's own is not found: absent and not one's own look the same.
-    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, commands, limit, cursor, as_of: None };
-    Ok(http.gateway.control().ports.activity.list(query).await?)
+    let who = &caller.principal;
+    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, "calls").await?;
+    Ok(http.gateway.control().ports.activity.list(ActivityQuery { limit, cursor, ..query }).await?)
 }

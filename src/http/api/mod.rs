@@ -1,19 +1,20 @@
 //! The REST API. Each route is declared once: those of tools in their own files (`tools::declare`), the readings here, one
 //! file each. From the declarations come the router and the OpenAPI document, so that neither has what the other lacks.
 
-mod count_calls;
+mod asked_calls;
 mod download_export;
 mod endpoint;
 pub(in crate::http) mod idempotency_key;
 mod index;
 mod list_accounts;
 mod list_calls;
-pub(in crate::http) mod list_events;
+mod list_events;
 mod list_exports;
 pub mod openapi;
 mod openapi_cache;
 mod show_account;
 mod show_call;
+mod show_histogram;
 mod show_key;
 mod show_limits;
 mod show_policies;
@@ -69,7 +70,7 @@ async fn without_slash(answering: Router, mut request: Request) -> Response {
 fn readings() -> Vec<Endpoint> {
     vec![
         list_calls::endpoint(),
-        count_calls::endpoint(),
+        show_histogram::endpoint(),
         watch_calls::endpoint(),
         show_call::endpoint(),
         list_events::endpoint(),

@@ -17,7 +17,6 @@ use crate::core::role::Role;
 use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::console::frame::{in_force, touches};
 use crate::http::problem::Problem;
 
 #[derive(Serialize, JsonSchema)]
@@ -105,7 +104,7 @@ async fn read(
         provider: vm.provider.clone(),
         exec_enabled: vm.exec_enabled,
     });
-    let switches = in_force(&state, ports.clock.now()).filter(|switch| touches(switch, &id, &state)).map(|switch| Switch {
+    let switches = state.switches_touching(&id, ports.clock.now()).map(|switch| Switch {
         id: switch.id.clone(),
         target: switch.target.clone(),
         reason: switch.reason.clone(),

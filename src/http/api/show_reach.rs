@@ -13,7 +13,7 @@ use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::switch::{Target, UnknownTarget};
 use crate::http::Http;
-use crate::http::console::impact;
+use crate::http::impact;
 use crate::http::problem::Problem;
 
 /// What may be asked for.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::asked_calls::AskedCalls;
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::render_times::render_times;
-use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
 use crate::http::live::{LiveMessage, Watch, answer, beginning, place, watched};
 use crate::http::problem::Problem;
+use crate::tools::CallRecord;
 use crate::tools::declare::plain_schema;
-use crate::tools::{ActivityQuery, CallRecord};
 
 pub fn endpoint() -> Endpoint {
     let about = "Calls as they are decided and end, as server-sent events.";
@@ -30,20 +30,15 @@ pub fn endpoint() -> Endpoint {
 
 async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Result<Response, Problem> {
     let ReadRequest { caller, headers, .. } = asking;
-    let noted = json!(asked);
-    let commands = asked.reads_commands(&caller.principal);
-    let search =
-        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
-    let whose = http.gateway.state().owner_of_found(&search);
-    let watched = watched(caller.principal.credential.to_string(), &noted);
-    let place = place(&http, &caller.principal)?;
-    if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.gateway.control().ports.clock.now()) {
-        http.gateway.check_reader_still(&caller.principal).await?;
+    let (who, now) = (&caller.principal, http.gateway.control().ports.clock.now());
+    let asked = AskedCalls::of(&http, who, asked)?;
+    let watched = watched(who.credential.to_string(), &asked.note);
+    let place = place(&http, who)?;
+    let query = if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, now) {
+        asked.read_on(&http, who).await?
     } else {
-        http.gateway.check_reader(&caller.principal, "calls/live", whose, noted).await?;
-    }
-    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };
+        asked.read(&http, who, "calls/live").await?
+    };
     let after = beginning(&http, &headers, None, &watched).await?;
     let side = caller.principal.side;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);

@@ -13,7 +13,7 @@ use crate::core::noun::vm::VM;
 use crate::core::tool::Class;
 use crate::core::visible::capitalized;
 use crate::log::reading::SaidInCall;
-use crate::tools::{CallRecord, command_of, spec_of, told_content};
+use crate::tools::{CallRecord, command_of, public_argument, spec_of, told_content};
 
 /// Most characters of a command or a sentence in a list.
 const LENGTH: usize = 120;
@@ -117,7 +117,7 @@ fn filled(act: &str, arguments: &str) -> Option<String> {
     let (mut told, mut rest) = (String::new(), act);
     while let Some((words, more)) = rest.split_once('{') {
         let (name, after) = more.split_once('}')?;
-        let value = arguments.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+        let value = public_argument(arguments, name)?;
         let value = match value {
             "true" => "on",
             "false" => "off",

@@ -26,6 +26,7 @@ use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
 use crate::http::call_filters::{CallFilters, PAGE};
+use crate::http::query::{Fault, of_pairs};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
 
 /// A call in a list.
@@ -95,13 +96,16 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     if request.is_staff() {
         return Ok(Redirect::to(&format!("/console/search?{}", written(&pairs))).into_response());
     }
-    let asked = read(&pairs);
+    let (asked, fault) = match read(&pairs) {
+        Ok(asked) => (asked, None),
+        Err(fault) => (CallFilters::default(), Some(fault)),
+    };
     let said = pairs.iter().find(|(name, _)| name == "who").and_then(|(_, value)| Callers::named(value));
     let callers = said.unwrap_or_else(|| usual(&asked));
     let narrow = narrowed(&asked, callers);
-    let found = match unknown(&pairs) {
+    let found = match fault {
         None => find(&request, &narrow).await,
-        Some(why) => Err(PageError::Refused(Refusal::new(Code::ValidationFailed, why))),
+        Some(fault) => Err(PageError::Refused(Refusal::new(Code::ValidationFailed, fault.to_string()))),
     };
     let (found, trouble) = match found {
         Ok(found) => (Some(found), None),
@@ -143,19 +147,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         periods: links(now, (asked.from.as_deref(), asked.to.as_deref()), |bounds| with(&filters, bounds)),
         has_times: asked.from.is_some() || asked.to.is_some(),
         is_narrow: filters.iter().any(|(name, _)| name != "who"),
-        has_more_filters: [
-            &asked.code,
-            &asked.credential,
-            &asked.user,
-            &asked.via,
-            &asked.policy,
-            &asked.switch,
-            &asked.session,
-            &asked.ip,
-            &asked.account,
-        ]
-        .iter()
-        .any(|filter| filter.is_some()),
+        has_more_filters: asked.asks_beside(&SHOWN),
         rows,
         frame: Frame::of("Activity", "/console/activity", &request).await,
         asked,
@@ -166,7 +158,8 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     }))
 }
 
-const OUTCOMES: [Status; 9] = [
+/// How a call may stand, in the order that people choose from.
+pub const OUTCOMES: [Status; 9] = [
     Status::Succeeded,
     Status::Refused,
     Status::Failed,
@@ -177,6 +170,9 @@ const OUTCOMES: [Status; 9] = [
     Status::Queued,
     Status::Held,
 ];
+
+/// The filters that are shown first; the others are folded until one of them is asked for.
+const SHOWN: [Field; 3] = [Field::Outcome, Field::Tool, Field::Resource(&VM)];
 
 fn outcome(status: Status, wanted: Option<&str>) -> Choice {
     let id = status.as_str().to_owned();
@@ -219,7 +215,7 @@ pub async fn query_again(request: &SignedInRequest, asked: &CallFilters) -> Resu
 
 /// What is looked for, and the account that it is about; staff who look at several have said why.
 fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result<(Search, Option<AccountId>), PageError> {
-    let search = asked.clone().search(now, &request.http.gateway.control().catalogue);
+    let search = asked.search(now, &request.http.gateway.control().catalogue);
     let search = search.map_err(|why| PageError::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     if request.is_staff() && search.value(Field::Account).is_none() && request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
@@ -241,60 +237,11 @@ pub fn with(filters: &[(String, String)], changed: &[(&str, Option<&str>)]) -> S
     format!("/console/activity?{}", written(&rest.chain(new).collect()))
 }
 
-/// A query parameter that is unknown or repeated. It is refused: a list without it would pass for what was asked for.
-fn unknown(pairs: &Pairs) -> Option<String> {
-    const KNOWN: [&str; 17] = [
-        "who",
-        "account",
-        "user",
-        "credential",
-        "vm",
-        "session",
-        "tool",
-        "via",
-        "policy",
-        "switch",
-        "outcome",
-        "code",
-        "ip",
-        "from",
-        "to",
-        "q",
-        "cursor",
-    ];
-    let given: Vec<&str> = pairs.iter().filter(|(_, value)| !value.trim().is_empty()).map(|(name, _)| name.as_str()).collect();
-    let strange = given.iter().find(|name| !KNOWN.contains(name));
-    let twice = given.iter().enumerate().find(|(at, name)| given[..*at].contains(name)).map(|(_, name)| name);
-    let strange = strange.map(|name| format!("{name}: there is no filter of this name."));
-    strange.or_else(|| twice.map(|name| format!("{name}: it is given twice.")))
-}
-
-/// The filters of an address; a field that was left empty is none.
-pub fn read(pairs: &Pairs) -> CallFilters {
-    let mut asked = CallFilters::default();
-    for (name, value) in pairs.iter().filter(|(_, value)| !value.trim().is_empty()) {
-        let value = Some(value.trim().to_owned());
-        match name.as_str() {
-            "account" => asked.account = value,
-            "user" => asked.user = value,
-            "credential" => asked.credential = value,
-            "vm" => asked.vm = value,
-            "session" => asked.session = value,
-            "tool" => asked.tool = value,
-            "via" => asked.via = value,
-            "policy" => asked.policy = value,
-            "switch" => asked.switch = value,
-            "outcome" => asked.outcome = value,
-            "code" => asked.code = value,
-            "ip" => asked.ip = value,
-            "from" => asked.from = value,
-            "to" => asked.to = value,
-            "q" => asked.q = value,
-            "cursor" => asked.cursor = value,
-            _ => {}
-        }
-    }
-    asked
+/// The filters of an address; a field that was left empty is none. What is unknown or repeated is refused: a list without it would
+/// pass for what was asked for.
+fn read(pairs: &Pairs) -> Result<CallFilters, Fault> {
+    let given = pairs.iter().filter(|(name, value)| name != "who" && !value.trim().is_empty());
+    of_pairs(given.map(|(name, value)| (name.as_str().into(), value.trim().into())))
 }
 
 fn written(pairs: &Pairs) -> String {
@@ -359,4 +306,21 @@ async fn people(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<Str
         people.extend(email.map(|email| (id.to_owned(), escape_hidden(&email))));
     }
     people
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_the_api_reads_it_without_its_empty_fields() {
+        let pairs = |given: &[(&str, &str)]| -> Pairs {
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let asked = read(&pairs(&[("who", "all"), ("q", " web* "), ("tool", ""), ("vm", " ")])).expect("filters");
+        assert_eq!((asked.q.as_deref(), asked.tool, asked.vm), (Some("web*"), None, None));
+        let strange = read(&pairs(&[("owner", "me")])).expect_err("an unknown filter");
+        assert!(matches!(&strange, Fault::Unknown(known) if known.contains("credential")), "{strange}");
+        assert_eq!(read(&pairs(&[("tool", "vm_get"), ("tool", "vm_exec")])).err(), Some(Fault::Twice("tool".into())));
+    }
 }

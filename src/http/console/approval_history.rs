@@ -8,7 +8,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::core::call::Status;
 use crate::core::search::{Field, Search};
-use crate::tools::{ActivityQuery, CallRecord};
+use crate::tools::{ActivityQuery, CallRecord, public_argument};
 
 /// Answers that are shown; the search has the others.
 const MAX_LISTED: u32 = 20;
@@ -38,25 +38,21 @@ pub async fn decided(request: &SignedInRequest) -> Result<Vec<Decided>, PageErro
     let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
     let answers = request.http.gateway.control().ports.activity.list(query).await?;
     let shown = rows(&answers.items, request).await;
-    let ids: Vec<String> = answers.items.iter().filter_map(|record| argument(record, "id=")).collect();
+    let ids: Vec<String> =
+        answers.items.iter().filter_map(|record| public_argument(&record.text, "id").map(str::to_owned)).collect();
     let mut calls = listed(request, &ids).await;
     let answer = |(record, row): (&CallRecord, super::activity::Row)| {
-        let call = argument(record, "id=")?;
+        let call = public_argument(&record.text, "id").map(str::to_owned)?;
         Some(Decided {
             at: row.at,
             row: calls.remove(&call),
             call,
-            is_approved: argument(record, "verdict=")? == "approve",
+            is_approved: public_argument(&record.text, "verdict")? == "approve",
             by: row.by,
             answer: row.id,
         })
     };
     Ok(answers.items.iter().zip(shown).filter_map(answer).collect())
-}
-
-/// A public argument of an answer.
-fn argument(record: &CallRecord, name: &str) -> Option<String> {
-    record.text.split_whitespace().find_map(|item| item.strip_prefix(name)).map(str::to_owned)
 }
 
 /// Calls as lists show them, by id, as far as whoever looks may see them.

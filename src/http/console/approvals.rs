@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::activity::Row;
 use super::answer::check_said_why;
 use super::approval_history::{Decided, decided, listed};
+use super::engaged::names;
 use super::form::Posted;
 use super::format::{DisplayTime, escape_hidden, json as shown_json};
-use super::frame::{Frame, in_force, names, page, stops};
+use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::target_words::stops;
 use super::told;
 use super::who::person;
 use crate::core::code::Code;
@@ -184,7 +186,7 @@ async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Wait
 fn as_it_is(request: &SignedInRequest, id: &VmId) -> Option<Machine> {
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let vm = state.vms.get(id)?;
-    let mut stopping = in_force(&state, now).filter(|switch| switch.target == Target::All || names(&switch.target, vm));
+    let mut stopping = state.switches_in_force(now).filter(|switch| switch.target == Target::All || names(&switch.target, vm));
     let stopped = stopping.next().map(|switch| stops(&switch.target, &state));
     Some(Machine { stopped, ..machine(vm, &state, now) })
 }

@@ -50,7 +50,7 @@ pub async fn waiting(request: &SignedInRequest) -> usize {
 /// How many switches are in force, and how many of them wait for a second person.
 fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
     let state = request.http.gateway.state();
-    let in_force: Vec<_> = state.switches.values().filter(|switch| !switch.is_over(now)).collect();
+    let in_force: Vec<_> = state.switches_in_force(now).collect();
     let wished = in_force.iter().filter(|switch| state.wish_to_release(switch, now).is_some()).count();
     (in_force.len(), wished)
 }

@@ -29,7 +29,7 @@ use crate::core::scope::Scope;
 use crate::core::search::Field;
 use crate::core::time::Micros;
 use crate::core::visibility::Visibility;
-use crate::tools::CallRecord;
+use crate::tools::{CallRecord, CallTimeline, Durations};
 
 #[derive(Template)]
 #[template(path = "call.html")]
@@ -77,7 +77,7 @@ struct NearbyCalls {
 }
 
 /// A call and its timeline, for somebody who may see it. That staff read it is written down with whose call it is.
-async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value), PageError> {
+async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, CallTimeline), PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
     let activity = &request.http.gateway.control().ports.activity;
     let mut whose = None;
@@ -101,12 +101,11 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
     let (record, timeline) = found(&request, &id).await?;
     let gateway = &request.http.gateway;
     let row = rows(std::slice::from_ref(&record), &request).await.pop().ok_or(PageError::NotFound)?;
-    let part = |name: &str| timeline.get(name).filter(|value| !value.is_null()).map(json);
-    let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
-    let mut steps = steps(events, &gateway.state(), gateway.control().ports.clock.now());
+    let part = |value: &Option<Value>| value.as_ref().filter(|value| !value.is_null()).map(json);
+    let mut steps = steps(&timeline.events, &gateway.state(), gateway.control().ports.clock.now());
     let mut answered = None;
-    for (step, raw) in steps.iter_mut().zip(events) {
-        let Ok(event) = serde_json::from_value::<Event>(raw["leaf"].clone()) else { continue };
+    for (step, raw) in steps.iter_mut().zip(&timeline.events) {
+        let Ok(event) = serde_json::from_value::<Event>(raw.leaf.clone()) else { continue };
         step.decided = decided_by(&request, &event).await;
         step.facts.extend(answered_by(&request, &event).await);
         answered = said_by(&request, &event).await.or(answered);
@@ -115,22 +114,22 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
     Ok(page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
         steps,
-        integrity: check(&request, events).await,
-        raw: json(&render_times(timeline.clone())),
+        integrity: check(&request, &timeline.events).await,
+        raw: json(&document(&timeline)),
         shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
         deeds: deeds(&request, &record),
         marks: marks(&timeline),
         bad_exit: terminal.as_ref().and_then(|terminal| terminal.exit).filter(|exit| *exit != 0),
-        without_exit: without_exit(record.status, timeline["durations"]["ran"].as_i64()),
+        without_exit: without_exit(record.status, timeline.durations.ran),
         terminal,
         why: why(&request, &record, &timeline).await,
         answering: answering(&request, &record).await,
         answered,
-        arguments: part("arguments"),
-        result: part("result"),
+        arguments: part(&timeline.arguments),
+        result: part(&timeline.result),
         is_over: record.status.is_terminal(),
         is_staff: request.is_staff(),
-        durations: durations(&timeline["durations"]),
+        durations: durations(&timeline.durations),
         around: if request.is_staff() { around(&record) } else { Vec::new() },
         credential: record.credential,
         session: record.session,
@@ -139,11 +138,17 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
     }))
 }
 
-/// The same as JSON, leaves included, as the API answers it.
+/// The same as JSON, leaves included.
 pub async fn raw(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
     let (_, timeline) = found(&request, &id).await?;
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, json(&render_times(timeline))).into_response())
+    Ok((headers, json(&document(&timeline))).into_response())
+}
+
+/// What is known of a call as people read it: the call by itself, then what is known besides.
+fn document(timeline: &CallTimeline) -> Value {
+    let CallTimeline { call, arguments, result, durations, events } = timeline;
+    render_times(object!({ "call": call, "arguments": arguments, "result": result, "durations": durations, "events": events }))
 }
 
 /// What was said at an event, to those who may read it.
@@ -212,10 +217,10 @@ fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
 }
 
 /// What is not there of arguments and result, and by which rule.
-fn marks(timeline: &Value) -> Vec<String> {
+fn marks(timeline: &CallTimeline) -> Vec<String> {
     let mut found = Vec::new();
-    for part in ["arguments", "result"] {
-        mark(&timeline[part], part, &mut found);
+    for (part, path) in [(&timeline.arguments, "arguments"), (&timeline.result, "result")] {
+        part.iter().for_each(|part| mark(part, path, &mut found));
     }
     found
 }
@@ -264,12 +269,10 @@ fn without_exit(status: Status, ran: Option<i64>) -> String {
 }
 
 /// What takes no time that could be measured is not said.
-fn durations(told: &Value) -> Vec<(&'static str, String)> {
-    let parts = [("Decision", "decided"), ("Waiting for a worker", "queued"), ("Running", "ran"), ("Total", "total")];
-    parts
-        .into_iter()
-        .filter_map(|(text, name)| Some((text, told[name].as_i64().filter(|took| *took > 0).map(format_duration)?)))
-        .collect()
+fn durations(took: &Durations) -> Vec<(&'static str, String)> {
+    let Durations { decided, queued, ran, total } = *took;
+    let parts = [("Decision", decided), ("Waiting for a worker", queued), ("Running", ran), ("Total", total)];
+    parts.into_iter().filter_map(|(text, took)| Some((text, format_duration(took.filter(|took| *took > 0)?)))).collect()
 }
 
 /// What else happened within five minutes: in its session, on its VM, by its key.

@@ -3,6 +3,8 @@
 //! INVARIANT: a choice is a condition of the search line, so that whatever is narrowed can be seen, exported and taken back.
 
 use super::request::SignedInRequest;
+use crate::core::noun::vm::VM;
+use crate::core::search::Field;
 use crate::core::state::Credential;
 use crate::http::call_filters::CallFilters;
 
@@ -69,22 +71,13 @@ impl Callers {
     }
 }
 
-/// Whose calls a list of these filters shows, if nobody says: who asks for something of one's own, such as a tool or a word, is
-/// shown all that has it.
+/// What a list may be narrowed by and still be a list of what agents do. Whoever asks for anything else, such as a tool or a word, asks
+/// for all that has it.
+pub const OF_LISTS: [Field; 3] = [Field::Account, Field::Resource(&VM), Field::Outcome];
+
+/// Whose calls a list of these filters shows, if nobody says.
 pub fn usual(asked: &CallFilters) -> Callers {
-    let own = [
-        &asked.q,
-        &asked.tool,
-        &asked.credential,
-        &asked.user,
-        &asked.session,
-        &asked.via,
-        &asked.policy,
-        &asked.switch,
-        &asked.code,
-        &asked.ip,
-    ];
-    if own.iter().any(|filter| filter.is_some()) { Callers::All } else { Callers::Agents }
+    if asked.q.is_some() || asked.asks_beside(&OF_LISTS) { Callers::All } else { Callers::Agents }
 }
 
 /// The same filters for these callers alone.
@@ -117,6 +110,7 @@ pub fn of_agents(asked: &CallFilters, request: &SignedInRequest) -> CallFilters 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::principal::Via;
     use crate::core::search::Search;
     use crate::core::time::Micros;
     use crate::tools::spec_of;
@@ -128,6 +122,9 @@ mod tests {
             assert!(Search::parse(&one.items().join(" "), Micros(0)).is_ok(), "{one:?}");
         }
         assert!(looking!().split(',').all(|tool| spec_of(tool).is_some()));
+        for via in Via::ALL.map(Via::as_str) {
+            assert!(Callers::All.items()[0].trim_start_matches("via:").split(',').any(|named| named == via), "{via} is not all");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Switches that are over: who engaged and who ended each, why, and how long it stopped.
 
 use super::format::{DisplayTime, escape_hidden, format_approximate};
-use super::frame::stops;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::target_words::stops;
 use super::who::{actor, operator, person};
 use crate::core::event::EventKind;
 use crate::core::state::ControlState;

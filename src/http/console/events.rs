@@ -16,7 +16,7 @@ use super::period::links;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
-use crate::http::api::list_events::EventFilters;
+use crate::http::event_filters::EventFilters;
 use crate::tools::AdministrationQuery;
 
 #[derive(Template)]

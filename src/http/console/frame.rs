@@ -1,7 +1,8 @@
-//! What is around every page: who is signed in, where to go, the switches in force, and how new the page is.
+//! What is around every page: who is signed in, where to go, the switches in force ([`super::engaged`]), and how new the page is.
 //!
-//! To add a page: a file here with a struct that has `frame: Frame` and its own fields, a template of the same name that begins with
-//! `{% extends "shared/frame.html" %}`, and a line in `mod.rs`. Forms begin with the macro `parts::token`.
+//! A page is a struct that has `frame: Frame` and its own fields, shown by a template of its file's name that begins with
+//! `{% extends "shared/frame.html" %}`; forms begin with the macro `parts::token`. What else a new one touches is in CONTRIBUTING.md,
+//! "Where a new thing goes".
 
 use std::time::Duration;
 
@@ -9,19 +10,16 @@ use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::alarms::{Notices, notices};
 use super::appearance::Appearance;
 use super::attention::waiting;
+use super::engaged::{Engaged, engaged, widest_first};
 use super::format::{DisplayTime, escape_hidden, group_digits};
-use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
-pub use super::target_words::stops;
-use crate::core::id::{AccountId, Position};
+use crate::core::id::Position;
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
-use crate::core::state::{ControlState, Vm};
-use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
-use crate::core::visibility::Visibility;
 
 /// Everything around a page.
 pub struct Frame {
@@ -77,22 +75,6 @@ pub struct Link {
     pub is_here: bool,
     /// How many wait there, and what that is called; nothing if none does.
     pub badge: Option<(usize, &'static str)>,
-}
-
-/// A switch in force.
-pub struct Engaged {
-    /// What it stops, in words.
-    pub stops: String,
-    /// Its id.
-    pub id: String,
-    /// The target as it is written.
-    pub target: String,
-    /// What is said of it: the reason for staff, the message for customers.
-    pub text: String,
-    /// Since when.
-    pub since: DisplayTime,
-    /// Until when, if it ends by itself.
-    pub until: Option<DisplayTime>,
 }
 
 /// How new a page is.
@@ -161,9 +143,12 @@ impl Frame {
         let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
         let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
-        let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
-        let concerning = widest_first(in_force(&state, now).filter(concerns));
+        let concerning = if request.is_staff() {
+            widest_first(state.switches_in_force(now))
+        } else {
+            widest_first(state.switches_touching(&request.principal.account, now))
+        };
         let badges = Badges { waiting: waiting(request).await, switches: concerning.len() };
         Self {
             title: title.into(),
@@ -236,53 +221,6 @@ async fn as_of(request: &SignedInRequest, now: Micros) -> Option<AsOf> {
 
 /// Switches that every page names; a tenant can make a thousand.
 const MAX_SWITCHES: usize = 5;
-
-/// Switches in the order in which they matter to whoever is to be told: what stops everybody, what a person stopped, the newest.
-pub fn widest_first<'a>(switches: impl Iterator<Item = &'a Switch>) -> Vec<&'a Switch> {
-    let mut all: Vec<&Switch> = switches.collect();
-    all.sort_by_key(|row| {
-        (!row.target.is_global(), row.by.is_none() && row.credential.is_some(), std::cmp::Reverse(row.engaged_at))
-    });
-    all
-}
-
-/// The switches that stop something now.
-pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Switch> {
-    state.switches.values().filter(move |switch| !switch.is_over(now))
-}
-
-/// Whether a switch can stop calls of an account.
-pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bool {
-    Visibility::Account(account.clone()).switch(switch, state)
-}
-
-/// Whether a target is this VM, or what it belongs to: its account or its provider.
-pub fn names(target: &Target, vm: &Vm) -> bool {
-    match target {
-        Target::All | Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
-        Target::Provider(name) => *name == vm.provider,
-        Target::Account(id) => *id == vm.account,
-        Target::Resource { id, .. } => id.as_str() == vm.id.as_str(),
-    }
-}
-
-/// A switch as it is shown. Its reason is for the staff.
-pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micros) -> Engaged {
-    let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
-    Engaged {
-        stops: if for_staff { stops(&switch.target, state) } else { told_customers(&switch.target, state) },
-        id: switch.id.to_string(),
-        target: switch.target.to_string(),
-        text: escape_hidden(if for_staff { &switch.reason } else { &message }),
-        since: DisplayTime::of(switch.engaged_at, now),
-        until: switch.ends_at().map(|end| DisplayTime::of(end, now)),
-    }
-}
-
-/// The same for customers, who are told whose doing it is if it is about everybody.
-fn told_customers(target: &Target, state: &ControlState) -> String {
-    if *target == Target::All { "Your provider has paused all agent calls".into() } else { stops(target, state) }
-}
 
 /// A rendered page.
 pub fn page(template: &impl Template) -> Response {

@@ -10,6 +10,7 @@ use super::request::SignedInRequest;
 use crate::core::canonical::canonical;
 use crate::core::event::Event;
 use crate::core::id::Position;
+use crate::tools::Moment;
 
 /// What was found.
 pub struct IntegrityCheck {
@@ -22,14 +23,14 @@ pub struct IntegrityCheck {
 }
 
 /// Checks the events of a call, which come in order.
-pub async fn check(request: &SignedInRequest, events: &[Value]) -> IntegrityCheck {
+pub async fn check(request: &SignedInRequest, events: &[Moment]) -> IntegrityCheck {
     let mut proof = IntegrityCheck { leaves: 0, parts: 0, faults: Vec::new() };
     let mut before = Position(0);
     for raw in events {
-        let position = Position(raw["position"].as_i64().unwrap_or(0));
+        let position = raw.position;
         // A leaf that the visitor is not shown is checked all the same.
-        let stored = if raw["leaf"].is_null() { stored(request, position).await } else { raw["leaf"].clone() };
-        match leaf(&stored, raw, position, before) {
+        let stored = if raw.leaf.is_null() { stored(request, position).await } else { raw.leaf.clone() };
+        match leaf(&stored, raw, before) {
             Ok(event) => {
                 proof.leaves += 1;
                 check_parts(request, &event, &mut proof).await;
@@ -41,13 +42,13 @@ pub async fn check(request: &SignedInRequest, events: &[Value]) -> IntegrityChec
     proof
 }
 
-fn leaf(leaf: &Value, raw: &Value, position: Position, before: Position) -> Result<Event, &'static str> {
+fn leaf(leaf: &Value, raw: &Moment, before: Position) -> Result<Event, &'static str> {
     let event: Event = serde_json::from_value(leaf.clone()).map_err(|_| "cannot be read")?;
     let bytes = canonical(leaf).map_err(|_| "cannot be written as canonical JSON")?;
-    if hex::encode(Sha256::digest(&bytes)) != raw["sha256"].as_str().unwrap_or_default() {
+    if hex::encode(Sha256::digest(&bytes)) != raw.sha256 {
         return Err("is not the canonical text of its leaf");
     }
-    if event.position != position {
+    if event.position != raw.position {
         return Err("was written for another position");
     }
     if event.prev != before {

@@ -6,10 +6,12 @@ use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::limit::{Limit, Window};
+use crate::core::limit_keys::{exec_key, write_key};
 use crate::core::lineage::limit_key;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
+use crate::log::decision_inputs::limit_row;
 
 /// Limits that are shown; an account with more keys sees those that are used most.
 const MAX_COUNT: usize = 12;
@@ -46,16 +48,16 @@ pub async fn used_by(
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(usual.credential);
         (
-            format!("limit:{}", limit_key(state.counted_as(&row.created.credential))),
+            limit_row(&limit_key(state.counted_as(&row.created.credential))),
             format!("Calls by {}", escape_hidden(&row.label)),
             limit,
         )
     });
     let vms = state.vms_of(account).map(|vm| {
         let name = format!("Commands on {}", escape_hidden(&vm.label));
-        (format!("limit:exec:{account}/{}", vm.id), name, usual.exec)
+        (limit_row(&exec_key(account, &(&vm.id).into())), name, usual.exec)
     });
-    let writes = [(format!("limit:write:{account}"), "Changes by the account".to_owned(), usual.write)];
+    let writes = [(limit_row(&write_key(account)), "Changes by the account".to_owned(), usual.write)];
     let all: Vec<(String, String, Limit)> = writes.into_iter().chain(keys).chain(vms).collect();
     let names: Vec<String> = all.iter().map(|(row, _, _)| row.clone()).collect();
     let rows = ports.reader.store.state_rows(&names).await.map_err(|_| unreadable())?;

@@ -8,12 +8,11 @@
 //! INVARIANT: whatever a page changes is a recorded call of a tool, made as the person who is signed in; a form is read only
 //! after its session's token and where it was sent from were checked (`form.rs`, `page_security.rs`).
 
-mod account;
-mod account_list;
 mod accounts;
 mod act;
 mod activity;
 mod address;
+mod alarms;
 mod answer;
 mod appearance;
 mod approval_history;
@@ -29,8 +28,10 @@ mod confirm;
 mod connect;
 mod cookie;
 mod credentials;
+mod customer_account;
 mod drill;
 mod ended_switches;
+mod engaged;
 mod event_rows;
 mod events;
 mod exports;
@@ -38,8 +39,7 @@ mod fault_page;
 mod form;
 mod form_state;
 mod format;
-pub(in crate::http) mod frame;
-pub(in crate::http) mod impact;
+mod frame;
 mod in_force;
 mod integrity;
 mod key_scopes;
@@ -47,9 +47,9 @@ mod keys;
 mod legible;
 mod limits;
 mod nodes;
-mod notice;
 mod oidc;
 mod overview;
+mod own_account;
 mod page_error;
 mod page_security;
 mod people;
@@ -94,13 +94,13 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/oidc/{name}", get(oidc::leave))
         .route("/sign-in/oidc/{name}/callback", get(oidc::come_back))
-        .route("/sign-out", post(account::sign_out))
+        .route("/sign-out", post(own_account::sign_out))
         .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
         .route("/theme", post(choose_appearance::choose_theme))
         .route("/zone", post(choose_appearance::choose_zone))
-        .route("/account", get(account::show))
-        .route("/account/password", post(account::set_password))
-        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
+        .route("/account", get(own_account::show))
+        .route("/account/password", post(own_account::set_password))
+        .route("/account/sign-out-everywhere", post(own_account::sign_out_everywhere))
         .route("/account/identities/{name}/link", post(oidc::link))
         .route("/account/identities/{name}/unlink", post(oidc::unlink))
         .route("/account/sessions/end", post(sessions::end_own))
@@ -127,8 +127,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/calls/{id}/raw", get(call::raw))
         .route("/calls/{id}/answer", post(answer::submit))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
-        .route("/accounts", get(account_list::show))
-        .route("/accounts/{id}", get(accounts::show))
+        .route("/accounts", get(accounts::show))
+        .route("/accounts/{id}", get(customer_account::show))
         .route("/credentials/{id}", get(credentials::show))
         .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))
         .route("/events", get(events::show))
@@ -143,7 +143,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/switches", get(switches::show).post(switches::engage))
         .route("/switches/new", get(switches::preview))
         .route("/switches/drill", post(drill::run))
-        .route("/alarms/{alarm}", post(notice::acknowledge))
+        .route("/alarms/{alarm}", post(alarms::acknowledge))
         .route("/switches/{id}", get(switch::show))
         .route("/switches/{id}/live", get(switch::live))
         .route("/switches/{id}/release", post(switch::release))

@@ -179,7 +179,7 @@ async fn unconfirmed(request: &SignedInRequest, current: &str) -> Result<Option<
 }
 
 async fn again(request: &SignedInRequest, status: StatusCode, text: &str) -> Result<Response, PageError> {
-    Ok((status, super::account::with_trouble(request, text.to_owned()).await).into_response())
+    Ok((status, super::own_account::with_trouble(request, text.to_owned()).await).into_response())
 }
 
 /// Parts whoever is signed in from what an issuer knows them as.

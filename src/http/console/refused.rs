@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::address::encoded;
+use super::engaged::engaged;
 use super::format::escape_hidden;
-use super::frame::engaged;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::noun::vm::VM;
-use crate::tools::{AdministrationQuery, CallRecord};
+use crate::tools::{AdministrationQuery, CallRecord, CallTimeline};
 
 /// Why a call was refused.
 pub struct Why {
@@ -21,11 +21,11 @@ pub struct Why {
 }
 
 /// Why a call was refused; none if it was not.
-pub async fn why(request: &SignedInRequest, record: &CallRecord, timeline: &Value) -> Option<Why> {
+pub async fn why(request: &SignedInRequest, record: &CallRecord, timeline: &CallTimeline) -> Option<Why> {
     let code = record.code.as_deref().filter(|_| record.status.as_str() == "refused")?;
     let known: Option<Code> = serde_json::from_value(Value::String(code.to_owned())).ok();
     // Of a call that waited its answer is recorded; of any other it follows from the code and the switch.
-    let answered = timeline["result"]["error"]["message"].as_str().map(escape_hidden);
+    let answered = timeline.result.as_ref().and_then(|result| result["error"]["message"].as_str()).map(escape_hidden);
     let told = match (answered, &record.switch) {
         (Some(text), _) => Some(text),
         (None, Some(switch)) => message(request, switch).await,
@@ -116,13 +116,12 @@ fn place(request: &SignedInRequest, record: &CallRecord, code: Option<Code>) -> 
             let label = request.http.gateway.state().vm(id).map(|row| escape_hidden(&row.label));
             at(format!("/console/vms/{id}"), label.as_deref().unwrap_or("The VM"))
         }
-        Code::ForbiddenScope | Code::ForbiddenResource | Code::ReadOnlyMode | Code::TokenExpired | Code::TokenRevoked
-            if staff =>
-        {
-            at(format!("/console/credentials/{}", encoded(&record.credential)), "The key")
-        }
         Code::ForbiddenScope | Code::ForbiddenResource | Code::ReadOnlyMode | Code::TokenExpired | Code::TokenRevoked => {
-            at("/console/keys".into(), "Keys")
+            if staff {
+                at(format!("/console/credentials/{}", encoded(&record.credential)), "The key")
+            } else {
+                at("/console/keys".into(), "Keys")
+            }
         }
         _ => None,
     }

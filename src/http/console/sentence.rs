@@ -1,12 +1,12 @@
 //! What an event says, as a sentence: one function from every kind of event to words, with names and without ids.
 //!
-//! INVARIANT: it is total over the kinds, so that a new kind is worded here or does not compile; whom a reader may not know it does
-//! not name.
+//! INVARIANT: whom a reader may not know it does not name. A new kind has a place in [`sentence`] or does not compile; that the function
+//! which it is handed to words it is held by the test below, over the golden log, which has every kind.
 
 use std::collections::BTreeMap;
 
 use super::format::escape_hidden;
-use super::frame::stops;
+use super::target_words::stops;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CredentialId, SwitchId, UserId, VmId};
 use crate::core::resource::ResourceId;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::form::Posted;
 use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
-use super::frame::{Frame, in_force, page, stops};
-use super::impact;
+use super::frame::{Frame, page};
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::switches::may_read;
+use super::target_words::stops;
 use super::told;
 use super::who::{actor, person};
 use crate::core::code::Code;
@@ -24,6 +24,7 @@ use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::switch::{Switch, Target};
+use crate::http::impact;
 use crate::tools::AdministrationQuery;
 
 const HERE: &str = "/console/switches";
@@ -221,7 +222,7 @@ const REQUESTED: &str = "Request recorded. Someone other than you has to confirm
 
 fn in_force_now(request: &SignedInRequest, id: &str) -> Option<Switch> {
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
-    in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned()
+    state.switches_in_force(now).find(|switch| switch.id.as_str() == id).cloned()
 }
 
 async fn live_part(request: &SignedInRequest, switch: &Switch) -> Result<Live, PageError> {

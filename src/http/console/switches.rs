@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 use super::address::encoded;
 use super::drill::{self, LastDrill};
 use super::ended_switches::{self, EndedSwitch};
+use super::engaged::widest_first;
 use super::form::Posted;
 use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
-use super::frame::{Frame, in_force, page, stops, widest_first};
-use super::impact;
+use super::frame::{Frame, page};
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::target_words::stops;
 use super::told;
 use super::who::engager;
 use crate::core::code::Code;
@@ -30,6 +31,7 @@ use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Switch, Target, UnknownTarget};
 use crate::core::time::Micros;
+use crate::http::impact;
 
 const HERE: &str = "/console/switches";
 
@@ -120,7 +122,7 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
     gateway.check_reader(&request.principal, "switches", None, json!({ "page": "switches" })).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let mut rows = Vec::new();
-    let standing = widest_first(in_force(&state, now));
+    let standing = widest_first(state.switches_in_force(now));
     let more = standing.len().saturating_sub(MAX_LISTED);
     for switch in standing.into_iter().take(MAX_LISTED) {
         rows.push(row(&request, switch, &state, now).await);

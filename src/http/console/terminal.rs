@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::format::escape_hidden;
-use crate::tools::command_of;
+use crate::tools::{CallTimeline, command_of};
 
 /// A command and what came of it.
 pub struct Terminal {
@@ -29,9 +29,9 @@ pub struct Written {
 
 impl Terminal {
     /// The command of a call; none if it runs none, or it cannot be read any more.
-    pub fn of(tool: &str, timeline: &Value) -> Option<Self> {
-        let command = command_of(tool, &timeline["arguments"])?;
-        let result = &timeline["result"];
+    pub fn of(tool: &str, timeline: &CallTimeline) -> Option<Self> {
+        let command = command_of(tool, timeline.arguments.as_ref()?)?;
+        let result = timeline.result.as_ref().unwrap_or(&Value::Null);
         let exit = result["exit_code"].as_i64();
         let duration = result["duration_ms"].as_i64().map(length);
         let end = match (exit, duration) {

@@ -1,16 +1,15 @@
 //! The events of a call as steps that a person reads: intent, checks, claim, outcome.
 
-use serde_json::Value;
-
 use super::format::{Chip, DisplayTime, escape_hidden, format_duration, sign};
-use super::frame::stops;
 use super::policy_text::DecidingPolicies;
+use super::target_words::stops;
 use crate::core::bounded::Name;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::event::{Admitted, Ended, Event, EventKind, IntentRecorded, Refused};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
+use crate::tools::Moment;
 
 /// One event.
 pub struct Step {
@@ -42,17 +41,17 @@ pub struct Step {
 const EVIDENCE: [&str; 5] = ["Node", "Epoch", "Claim", "Digest of the arguments", "Protocol"];
 
 /// The steps of a call, in order. An event that cannot be read is shown as its bytes say.
-pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
-    let read: Vec<(Option<Event>, &Value)> =
-        events.iter().map(|event| (serde_json::from_value(event["leaf"].clone()).ok(), event)).collect();
+pub fn steps(events: &[Moment], state: &ControlState, now: Micros) -> Vec<Step> {
+    let read: Vec<(Option<Event>, &Moment)> =
+        events.iter().map(|moment| (serde_json::from_value(moment.leaf.clone()).ok(), moment)).collect();
     let began = read.first().and_then(|(event, _)| event.as_ref()).map_or(Micros(0), |event| event.at);
     read.into_iter()
         .map(|(event, raw)| {
-            let at = event.as_ref().map_or(Micros(raw["at"].as_i64().unwrap_or(0)), |event| event.at);
+            let at = event.as_ref().map_or(raw.at, |event| event.at);
             let (title, chip, facts) = match &event {
                 Some(event) => describe(&event.kind, state),
-                None if raw["leaf"].is_null() => (by_staff(raw["type"].as_str().unwrap_or_default()), noted(), Vec::new()),
-                None => (escape_hidden(raw["type"].as_str().unwrap_or("unreadable")), noted(), Vec::new()),
+                None if raw.leaf.is_null() => (by_staff(&raw.kind), noted(), Vec::new()),
+                None => (escape_hidden(&raw.kind), noted(), Vec::new()),
             };
             let (evidence, facts) = facts.into_iter().partition(|(name, _)| EVIDENCE.contains(name));
             Step {
@@ -60,10 +59,10 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
                 chip,
                 at: DisplayTime::of(at, now),
                 after: (at > began).then(|| format_duration(at.0 - began.0)),
-                position: raw["position"].as_i64().unwrap_or(0),
-                before: raw["leaf"]["prev"].as_i64().unwrap_or(0),
-                name: escape_hidden(raw["type"].as_str().unwrap_or("unreadable")),
-                sha256: raw["sha256"].as_str().unwrap_or_default().to_owned(),
+                position: raw.position.0,
+                before: raw.leaf["prev"].as_i64().unwrap_or(0),
+                name: escape_hidden(&raw.kind),
+                sha256: raw.sha256.clone(),
                 facts,
                 evidence,
                 decided: None,

@@ -3,7 +3,7 @@
 //! INVARIANT: it says what `Switch::covers` says for a call by a key that no switch names. Any one switch is enough; a caller
 //! is told of the oldest that covers the call.
 
-use super::frame::{Engaged, engaged, in_force};
+use super::engaged::{Engaged, engaged};
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
@@ -22,7 +22,7 @@ const CLASSES: [(Class, &str); 4] =
 
 /// How the calls on a VM stand; empty if nothing stops any.
 pub fn class_statuses(vm: &Vm, state: &ControlState, for_staff: bool, now: Micros) -> Vec<ClassStatus> {
-    let oldest = |class| in_force(state, now).find(|switch| stops_class(&switch.target, vm, class));
+    let oldest = |class| state.switches_in_force(now).find(|switch| stops_class(&switch.target, vm, class));
     let shown = |(class, what): &(Class, &'static str)| ClassStatus {
         what,
         by: oldest(*class).map(|switch| engaged(switch, state, for_staff, now)),

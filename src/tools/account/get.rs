@@ -7,12 +7,14 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId, VmId};
 use crate::core::limit::{Limit, Window};
+use crate::core::limit_keys::write_key;
 use crate::core::lineage::limit_key;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::time::Micros;
+use crate::log::decision_inputs::limit_row;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, reading};
 use crate::tools::instant::Instant;
@@ -114,8 +116,8 @@ async fn get(execution: Execution) -> Result<Output, Outcome> {
 async fn limits(execution: &Execution, key: &CredentialId, own: Option<Limit>) -> Result<Vec<Left>, Outcome> {
     let (who, defaults) = (&execution.principal, execution.ports.terms().limits);
     let counted = [
-        ("calls", format!("limit:{}", limit_key(key)), own.unwrap_or(defaults.credential)),
-        ("writes", format!("limit:write:{}", who.account), defaults.write),
+        ("calls", limit_row(&limit_key(key)), own.unwrap_or(defaults.credential)),
+        ("writes", limit_row(&write_key(&who.account)), defaults.write),
     ];
     let names: Vec<String> = counted.iter().map(|(_, name, _)| name.clone()).collect();
     let rows = execution.ports.reader.store.state_rows(&names).await?;

@@ -144,8 +144,7 @@ async fn was_held(execution: &Execution, state: &ControlState, call: &CallId) ->
     }
     let visibility = Visibility::of_approver(&execution.principal, state);
     let Some(timeline) = execution.ports.activity.timeline(&visibility, call).await? else { return Ok(false) };
-    let is_hold = |event: &Value| event["type"] == "held";
-    Ok(timeline["events"].as_array().is_some_and(|events| events.iter().any(is_hold)))
+    Ok(timeline.events.iter().any(|event| event.kind == "held"))
 }
 
 fn not_found() -> Outcome {

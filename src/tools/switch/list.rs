@@ -67,13 +67,8 @@ struct Ramp {
 
 async fn list(execution: Execution) -> Result<Output, Outcome> {
     let (state, now) = (fresh(&execution).await?, execution.ports.clock.now());
-    let items = state
-        .switches
-        .values()
-        .filter(|switch| !switch.is_over(now))
-        .map(|switch| to_listed(switch, state.wish_to_release(switch, now)))
-        .collect();
-    Ok(Output { items })
+    let items = state.switches_in_force(now).map(|switch| to_listed(switch, state.wish_to_release(switch, now)));
+    Ok(Output { items: items.collect() })
 }
 
 fn to_listed(switch: &Switch, wish: Option<&UserId>) -> Listed {

@@ -1,6 +1,6 @@
 //! Servers that the command line starts, and what it does beside one that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -117,6 +117,11 @@ async fn operation_end(server: &Server, key: &str, call: &str) -> Value {
     tokio::time::timeout(TIMEOUT, asking).await.expect("an end")
 }
 
+fn node_starts(data: &Path) -> i64 {
+    let log = rusqlite::Connection::open(data.join("log.db")).expect("the log");
+    log.query_row("select count(*) from event where type = 'node_started'", [], |row| row.get(0)).expect("a count")
+}
+
 #[tokio::test]
 async fn cli_a_person_answers_for_a_held_call() {
     let dir = dir();
@@ -159,8 +164,10 @@ async fn cli_a_person_answers_for_a_held_call() {
     assert_eq!(listed["items"][0]["arguments"]["action"], "reboot");
     assert!(say(&agent, &["approve", &call]).1.contains("lacks the scope approvals:decide"));
     assert!(say(&named, &["approve", &call]).1.contains("a person who is signed in"), "whoever is at the data is nobody");
+    let before = node_starts(dir.path());
     let (ran, said) = say(&person, &["approve", &call, "--reason", "agreed with Ada"]);
     assert!(ran, "{said}");
+    assert_eq!(node_starts(dir.path()), before + 1, "one answer is one node");
     let waited = operation_end(&server, &agent, &call).await;
     assert_eq!(waited["status"], "succeeded", "{waited}");
 

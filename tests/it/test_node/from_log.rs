@@ -8,8 +8,8 @@ use forelog::core::refusal::Refusal;
 use forelog::core::search::Field;
 use forelog::core::visibility::Visibility;
 use forelog::log::reading::Reader;
-use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
-use serde_json::{Value, json};
+use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, CallTimeline, Durations, Moment};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Every event.
@@ -107,18 +107,18 @@ impl Activity for FromLog {
         Ok(record.filter(|record| visibility.call(&record.account, &record.credential)))
     }
 
-    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Value>, Refusal> {
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
         let Some(record) = self.call(visibility, call).await? else { return Ok(None) };
         let log = whole_log(&self.0).await;
-        let events: Vec<Value> = log
-            .iter()
-            .filter(|event| event.kind.call() == Some(call))
-            .map(|event| {
-                let sha256 = hex::encode(Sha256::digest(json!(event).to_string()));
-                json!({ "position": event.position, "at": event.at, "type": event.kind.name(), "leaf": event, "sha256": sha256 })
-            })
-            .collect();
-        let durations = json!({ "decided": null, "queued": null, "ran": null, "total": null });
-        Ok(Some(json!({ "call": record, "arguments": null, "result": null, "durations": durations, "events": events })))
+        let of_call = log.iter().filter(|event| event.kind.call() == Some(call));
+        let moment = |event: &Event| Moment {
+            position: event.position,
+            at: event.at,
+            kind: event.kind.name().to_owned(),
+            leaf: json!(event),
+            sha256: hex::encode(Sha256::digest(json!(event).to_string())),
+        };
+        let events = of_call.map(moment).collect();
+        Ok(Some(CallTimeline { call: record, arguments: None, result: None, durations: Durations::default(), events }))
     }
 }

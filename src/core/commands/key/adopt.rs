@@ -59,9 +59,9 @@ pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: M
     let of = |switch: &&Switch| {
         let Target::Credential(target) = &switch.target else { return false };
         let stays = state.first_of(target) == state.first_of(id) || state.comes_from(&who.credential, target);
-        !switch.is_over(now) && !stays && state.comes_from(id, target)
+        !stays && state.comes_from(id, target)
     };
-    if let Some(switch) = state.switches.values().find(of) {
+    if let Some(switch) = state.switches_in_force(now).find(of) {
         // Keeping it would let it out from under the switch.
         return Err(stopped(switch, state.counted_as(id), now));
     }

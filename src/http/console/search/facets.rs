@@ -1,10 +1,12 @@
 //! The fields beside the line. Sending them changes the line, and nothing else.
 
 use super::line::Line;
+use crate::core::call::Status;
 use crate::core::noun::vm::VM;
+use crate::core::principal::Via;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
-use crate::http::console::activity::Pairs;
+use crate::http::console::activity::{OUTCOMES, Pairs};
 
 /// A field of the form.
 pub struct Facet {
@@ -15,37 +17,42 @@ pub struct Facet {
     /// The value that the line allows, if it is one.
     pub value: String,
     /// What may be chosen, if that is not much.
-    pub options: &'static [&'static str],
+    pub options: Vec<&'static str>,
 }
 
-pub(super) const OUTCOMES: [&str; 9] =
-    ["succeeded", "refused", "failed", "timed_out", "cancelled", "unknown", "running", "queued", "held"];
-pub(super) const VIAS: [&str; 5] = ["mcp", "rest", "console", "stdio", "cli"];
-
-const FACETS: [(Field, &str, &[&str]); 12] = [
-    (Field::Outcome, "Outcome", &OUTCOMES),
-    (Field::Tool, "Tool", &[]),
-    (Field::Account, "Account id", &[]),
-    (Field::Resource(&VM), "VM id", &[]),
-    (Field::Credential, "Key id", &[]),
-    (Field::User, "Person id", &[]),
-    (Field::Code, "Code", &[]),
-    (Field::Via, "Came in over", &VIAS),
-    (Field::Ip, "Address", &[]),
-    (Field::Session, "Session", &[]),
-    (Field::Policy, "Refused by the policy", &[]),
-    (Field::Switch, "Stopped by the switch", &[]),
+const FACETS: [(Field, &str); 12] = [
+    (Field::Outcome, "Outcome"),
+    (Field::Tool, "Tool"),
+    (Field::Account, "Account id"),
+    (Field::Resource(&VM), "VM id"),
+    (Field::Credential, "Key id"),
+    (Field::User, "Person id"),
+    (Field::Code, "Code"),
+    (Field::Via, "Came in over"),
+    (Field::Ip, "Address"),
+    (Field::Session, "Session"),
+    (Field::Policy, "Refused by the policy"),
+    (Field::Switch, "Stopped by the switch"),
 ];
 
 /// The fields with what the line says of them.
 pub fn of(search: &Search) -> Vec<Facet> {
-    let facet = |(field, label, options): (Field, &'static str, &'static [&'static str])| Facet {
+    let facet = |(field, label): (Field, &'static str)| Facet {
         name: field.name(),
         label,
         value: search.value(field).unwrap_or_default().to_owned(),
-        options,
+        options: options(field),
     };
     FACETS.map(facet).into()
+}
+
+/// The values of a field that has few.
+pub(super) fn options(field: Field) -> Vec<&'static str> {
+    match field {
+        Field::Outcome => OUTCOMES.map(Status::as_str).into(),
+        Field::Via => Via::ALL.map(Via::as_str).into(),
+        _ => Vec::new(),
+    }
 }
 
 /// The line that the fields of an address make of `line`; none if the address has no fields. A field that was shown empty
@@ -53,7 +60,7 @@ pub fn of(search: &Search) -> Vec<Facet> {
 pub fn merged(line: &Line, pairs: &Pairs) -> Option<Line> {
     let mut merged = line.clone();
     let mut any = false;
-    for (field, _, _) in FACETS {
+    for (field, _) in FACETS {
         let Some((_, value)) = pairs.iter().find(|(name, _)| name == field.name()) else { continue };
         any = true;
         let was = pairs.iter().find(|(name, _)| name.strip_prefix("was_") == Some(field.name())).map_or("", |(_, was)| was);

@@ -15,13 +15,28 @@ pub fn named(line: &Line) -> Option<&str> {
         return Some(KEY);
     }
     let text = line.single()?.trim_matches('"');
-    let is_id = text.parse::<CallId>().is_ok()
-        || text.parse::<VmId>().is_ok()
-        || text.parse::<AccountId>().is_ok()
-        || text.parse::<CredentialId>().is_ok()
-        || text.parse::<SwitchId>().is_ok()
-        || text.parse::<UserId>().is_ok();
-    is_id.then_some(text)
+    Id::of(text).map(|_| text)
+}
+
+/// An id, by what it is of.
+enum Id {
+    Call,
+    Vm(VmId),
+    Account(AccountId),
+    Credential(CredentialId),
+    Switch(SwitchId),
+    User,
+}
+
+impl Id {
+    fn of(text: &str) -> Option<Self> {
+        let call = text.parse::<CallId>().map(|_| Self::Call).ok();
+        call.or_else(|| text.parse().map(Self::Vm).ok())
+            .or_else(|| text.parse().map(Self::Account).ok())
+            .or_else(|| text.parse().map(Self::Credential).ok())
+            .or_else(|| text.parse().map(Self::Switch).ok())
+            .or_else(|| text.parse::<UserId>().map(|_| Self::User).ok())
+    }
 }
 
 fn key(line: &Line) -> Option<&str> {
@@ -39,13 +54,15 @@ pub fn of(line: &Line, state: &ControlState) -> Option<String> {
         ));
     }
     let text = line.single()?.trim_matches('"');
-    let found = |known: bool, page: &str| known.then(|| format!("/console/{page}/{text}"));
-    let all = |field| Some(Line::default().and(field, text, false).over("created:>=1970-01-01").href());
-    found(text.parse::<CallId>().is_ok(), "calls")
-        .or_else(|| found(text.parse::<VmId>().is_ok_and(|id| state.vms.contains_key(&id)), "vms"))
-        .or_else(|| found(text.parse::<AccountId>().is_ok_and(|id| state.accounts.contains_key(&id)), "accounts"))
-        .or_else(|| found(text.parse::<CredentialId>().is_ok_and(|id| state.credentials.contains_key(&id)), "credentials"))
-        .or_else(|| found(text.parse::<SwitchId>().is_ok_and(|id| state.switches.contains_key(&id)), "switches"))
-        .or_else(|| text.parse::<SwitchId>().is_ok().then(|| format!("/console/events?subject={text}")))
-        .or_else(|| if text.parse::<UserId>().is_ok() { all(Field::User) } else { None })
+    let page = match Id::of(text)? {
+        Id::Call => "calls",
+        Id::Vm(id) if state.vms.contains_key(&id) => "vms",
+        Id::Account(id) if state.accounts.contains_key(&id) => "accounts",
+        Id::Credential(id) if state.credentials.contains_key(&id) => "credentials",
+        Id::Switch(id) if state.switches.contains_key(&id) => "switches",
+        Id::Switch(_) => return Some(format!("/console/events?subject={text}")),
+        Id::User => return Some(Line::default().and(Field::User, text, false).over("created:>=1970-01-01").href()),
+        Id::Vm(_) | Id::Account(_) | Id::Credential(_) => return None,
+    };
+    Some(format!("/console/{page}/{text}"))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::core::search::{Field, Search};
 use crate::http::console::address::encoded;
-use crate::http::console::callers::Callers;
+use crate::http::console::callers::{Callers, OF_LISTS};
 
 /// The items of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +62,10 @@ impl Line {
         Callers::ALL.into_iter().filter(said).max_by_key(|one| one.items().len())
     }
 
-    /// It asks for a time, accounts, VMs and outcomes at most: for a list, and for nothing of one's own.
+    /// It asks for a time and [`OF_LISTS`] at most: for a list, and for nothing of one's own.
     pub fn is_plain(&self) -> bool {
-        let fields = ["account:", "vm:", "outcome:"];
-        let plain = |item: &str| fields.iter().any(|field| item.trim_start_matches('-').starts_with(field));
+        let of = |item: &str, field: &Field| item.strip_prefix(field.name()).is_some_and(|rest| rest.starts_with(':'));
+        let plain = |item: &str| OF_LISTS.iter().any(|field| of(item.trim_start_matches('-'), field));
         self.0.iter().all(|item| is_time(item) || plain(item))
     }
 

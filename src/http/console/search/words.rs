@@ -1,6 +1,6 @@
 //! What the search line offers while it is typed: fields, and the values of those that have few.
 
-use super::facets::{OUTCOMES, VIAS};
+use super::facets::options;
 use crate::core::search::Field;
 use crate::core::tool::Class;
 use crate::tools::Catalogue;
@@ -13,8 +13,8 @@ pub fn of(catalogue: &Catalogue) -> Vec<String> {
     let with = |field: &'static str, values: Vec<&'static str>| values.into_iter().map(move |value| format!("{field}:{value}"));
     fields
         .chain(TIMES.map(str::to_owned))
-        .chain(with("outcome", OUTCOMES.to_vec()))
-        .chain(with("via", VIAS.to_vec()))
+        .chain(with("outcome", options(Field::Outcome)))
+        .chain(with("via", options(Field::Via)))
         .chain(with("class", Class::ALL.map(Class::as_str).to_vec()))
         .chain(with("tool", catalogue.iter().map(|tool| tool.facts.name).collect()))
         .chain(with("code", crate::core::code::Code::ALL.iter().map(|code| code.as_str()).collect()))

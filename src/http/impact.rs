@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Gateway;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::covering::Covered;
@@ -15,7 +16,6 @@ use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolSpec};
 use crate::core::visibility::Visibility;
-use crate::http::Gateway;
 use crate::tools::under_way::open_calls;
 use crate::tools::{ActivityQuery, Histogram};
 

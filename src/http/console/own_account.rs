@@ -19,7 +19,7 @@ use crate::auth::sign_in::SignInError;
 use crate::core::time::Micros;
 
 #[derive(Template)]
-#[template(path = "account.html")]
+#[template(path = "own_account.html")]
 struct Account {
     frame: Frame,
     since: DisplayTime,

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
+use super::asked_calls::AskedCalls;
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
 use crate::http::problem::Problem;
-use crate::tools::{ActivityQuery, Histogram};
+use crate::tools::Histogram;
 
 /// Parts that the time is cut into.
 const BUCKETS: u32 = 60;
@@ -20,13 +18,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
-    let noted = json!(asked);
-    let commands = asked.reads_commands(&caller.principal);
-    let search =
-        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
-    let whose = http.gateway.state().owner_of_found(&search);
-    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
-    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
-    let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };
+    let who = &caller.principal;
+    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, "calls").await?;
     Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)
 }
