@@ -33,6 +33,23 @@ pub enum Via {
     Console,
 }
 
+impl Via {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Mcp, Self::Stdio, Self::Rest, Self::Cli, Self::Console];
+
+    /// As policies write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::Stdio => "stdio",
+            Self::Rest => "rest",
+            Self::Cli => "cli",
+            Self::Console => "console",
+        }
+    }
+}
+
 /// An authenticated caller, as the authenticator saw it. The decision looks the credential up again (P8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
 use super::schema::{groups, risk_name, schema};
-use crate::core::principal::{Principal, Side, Via};
+use crate::core::principal::{Principal, Side};
 use crate::core::resource::{Attribute, NOUNS, Resource};
 use crate::core::scope::ScopeSet;
 use crate::core::tool::ToolSpec;
@@ -141,15 +141,8 @@ fn entity(row: &Resource, id: &EntityUid, owner: EntityUid) -> Result<Entity, Fa
 }
 
 fn context(query: &Query<'_>) -> Result<Context, Fault> {
-    let via = match query.principal.via {
-        Via::Mcp => "mcp",
-        Via::Stdio => "stdio",
-        Via::Rest => "rest",
-        Via::Cli => "cli",
-        Via::Console => "console",
-    };
     let mut pairs = vec![
-        ("via".to_owned(), text(via)),
+        ("via".to_owned(), text(query.principal.via.as_str())),
         ("tool".to_owned(), text(query.tool.name)),
         ("class".to_owned(), text(query.tool.class.as_str())),
         ("risk".to_owned(), text(risk_name(query.tool.risk))),

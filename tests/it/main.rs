@@ -90,6 +90,7 @@ mod pipe;
 mod pipe_wire;
 mod policy;
 mod policy_page;
+mod policy_faults;
 mod postgres;
 mod promises;
 mod proxy;
