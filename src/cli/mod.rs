@@ -33,6 +33,7 @@ mod serve;
 mod start_check;
 mod stdio;
 mod switch;
+mod suggestion;
 mod table;
 mod time;
 mod vault_check;
@@ -53,6 +54,7 @@ use serde_json::Value;
 
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
+pub use self::suggestion::parse;
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::local_admin::LocalAdmin;
 use crate::app::rooms::{self, RoomError};
