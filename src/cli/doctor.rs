@@ -155,8 +155,10 @@ async fn without_log(context: &Context, error: &CliError) -> Checks {
     checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
     checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
     start_check::add(&mut checks, context).await;
+    let is_key = matches!(error, CliError::LocalAdmin(LocalAdminError::Room(RoomError::WrongKey(_))));
+    let why = if is_key { "the key is not this log's" } else { "the log cannot be read" };
     for name in OF_LOG {
-        checks.add(name, Checked::Unseen("the log cannot be read".into()));
+        checks.add(name, Checked::Unseen(why.into()));
     }
     checks
 }
