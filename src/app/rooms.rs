@@ -54,6 +54,7 @@ pub struct Rooms {
 impl Rooms {
     /// Opens what `config` names, making it if nothing of it is there.
     pub async fn make(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
+        check_places(config).await?;
         data_files::make(config)?;
         Self::open(config, entropy).await
     }
@@ -126,6 +127,14 @@ impl Rooms {
     pub fn reader(&self) -> Reader {
         Reader { store: self.store.clone(), vault: Arc::clone(&self.vault) }
     }
+}
+
+/// Refuses places in which a room or the key could not be made, before a log is made that nobody could use.
+pub async fn check_places(config: &Config) -> Result<(), RoomError> {
+    if config.vault_database_url.is_some() {
+        open(config, Room::Vault).await?.close().await;
+    }
+    data_files::check_key_place(config)
 }
 
 /// The vault that a log was written with.

@@ -2,8 +2,6 @@
 //!
 //! INVARIANT: what cannot be looked at is said, with why, and keeps nothing else from being looked at.
 
-use std::os::unix::fs::PermissionsExt;
-
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
@@ -99,7 +97,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     checks.add("a switch could be engaged now", unstoppable(&local_admin).await.into());
     checks.add("nobody holds the log", Checked::of(blockers(&local_admin).await));
     checks.add("the rows of nodes are theirs", Checked::of(nodes(&local_admin).await));
-    checks.add("the vault opens with the key file", key_file(context, local_admin.without_vault.as_deref()).into());
+    checks.add("the vault opens with the key file", unusable(local_admin.without_vault.as_deref()).into());
     checks.add("each data key opens", of_vault(Checked::of(vault_check::keys(&local_admin).await)));
     checks.add(
         "everybody in the vault is somebody in the log",
@@ -151,7 +149,6 @@ async fn without_log(context: &Context, error: &CliError) -> Checks {
     let why = format!("{ELSEWHERE}: {}{hint}", error_chain(error));
     let mut checks = Checks::default();
     checks.add("a switch could be engaged now", vec![why].into());
-    checks.add("the key file is its owner's", key_file(context, None).into());
     checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
     checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
     start_check::add(&mut checks, context).await;
@@ -219,18 +216,10 @@ async fn rehearsed(local_admin: &LocalAdmin) -> Result<(), (&'static str, StoreE
     }
 }
 
-/// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
-fn key_file(context: &Context, without_vault: Option<&str>) -> Vec<String> {
-    let path = context.config.key_file();
-    if let Some(why) = without_vault {
-        return vec![format!(
-            "the vault cannot be used: {why}; put back what is missing; stopping goes on without it (docs/operations.md)"
-        )];
-    }
-    let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
-    let others = about.permissions().mode() & 0o077;
-    let fault = format!("others than its owner may read the key file {}: chmod 600 it", path.display());
-    if others == 0 { Vec::new() } else { vec![fault] }
+/// Whether it opens was seen when the rooms were opened.
+fn unusable(why: Option<&str>) -> Vec<String> {
+    let hint = "put back what is missing; stopping goes on without it (docs/operations.md)";
+    why.map(|why| format!("the vault cannot be used: {why}; {hint}")).into_iter().collect()
 }
 
 /// Files that Forelog makes. Other files in the directory are not checked.
