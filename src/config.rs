@@ -17,7 +17,7 @@ use figment::providers::{Env, Format, Serialized};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use self::errors::{Origin, misread, place_of};
+use self::errors::{Origin, misread, place_of, slip_of};
 use self::toml::Toml;
 use crate::core::quota::Quotas;
 use crate::core::secret_text::secret;
@@ -218,6 +218,9 @@ impl Config {
         let text = file.map(read).transpose()?;
         let origin = file.zip(text.as_deref()).map(|(path, text)| Origin { path, text });
         let figment = text.as_deref().map_or_else(Figment::new, |text| Figment::new().merge(Toml::string(text)));
+        if let Some(slip) = Env::prefixed("FORELOG_").split("__").iter().find_map(|(key, _)| slip_of(key.as_str(), &KEYS)) {
+            return Err(ConfigError::Shape(slip));
+        }
         let environment = Env::prefixed("FORELOG_").split("__").filter(|key| {
             let name = key.as_str().to_ascii_lowercase();
             KEYS.contains(&name.split('.').next().unwrap_or_default())

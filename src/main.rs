@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
 use forelog::cli::{self, Cli, CliError, Context};
 use forelog::telemetry::{self, Export};
 
@@ -18,7 +17,7 @@ const LAST: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     // What this process and those it starts make is its owner's alone: databases make journals, and QEMU makes sockets.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    match work(Cli::parse()) {
+    match work(cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let hint = error.downcast_ref::<CliError>().and_then(CliError::hint);

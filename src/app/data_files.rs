@@ -79,6 +79,17 @@ pub(super) fn make(config: &Config) -> Result<(), RoomError> {
     File::open(&config.data_dir).and_then(|dir| dir.sync_all()).map_err(failed("making the data directory", &config.data_dir))
 }
 
+/// Refuses a key file in a directory that is not there. The key is made last: where it cannot be, nothing is.
+pub(super) fn check_key_place(config: &Config) -> Result<(), RoomError> {
+    let key = config.key_file();
+    let whole = |path: &Path| std::path::absolute(path).map_err(failed("looking for", path));
+    let (key, data) = (whole(&key)?, whole(&config.data_dir)?);
+    match key.parent().filter(|dir| *dir != data) {
+        Some(dir) => std::fs::metadata(dir).map(drop).map_err(failed("looking for the directory of the key file,", dir)),
+        None => Ok(()),
+    }
+}
+
 /// Makes the views' file, if nothing of them is there.
 pub(super) fn make_views(config: &Config) -> Result<(), RoomError> {
     if in_files(config).all(|room| room != Room::Views) || is_there(config, Room::Views)? {

@@ -57,6 +57,9 @@ pub enum RoomError {
         #[source]
         source: VaultError,
     },
+    /// The key-encryption key is another log's.
+    #[error("the key-encryption key in {} is not this log's: it opens no key of the vault, and control state was not recorded with it", .0.display())]
+    WrongKey(PathBuf),
     /// A file is away, and something of the data is there.
     #[error("{}{} is not there, and {} is: nothing is made in its place", lost(*room), missing.display(), beside.display())]
     Missing {
@@ -120,6 +123,10 @@ impl RoomError {
             Self::Missing { room: Room::Views, .. } => {
                 Some("put the views back where they were, or make them again with `forelog view rebuild`: they may be lost")
             }
+            Self::WrongKey(_) => Some(
+                "put this log's own key back from its copy, or name it with key_file; the data is left as it is. If it is this log's, somebody \
+                 has replaced both the vault's keys and control state: treat them as edited",
+            ),
             Self::NoLog(_) => {
                 Some("check database_url. If the log is lost, put it back from its copy (docs/operations.md, Restoring)")
             }

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,11 @@ use super::key_file::{make_key, read_key};
 pub use super::room_error::RoomError;
 use crate::config::Config;
 use crate::core::error_chain::error_chain;
+use crate::core::root::RootKey;
 use crate::core::time::{Clock, Entropy};
 use crate::log::dialect::{POSTGRES, Room, SQLITE};
 use crate::log::file_watch::beside;
+use crate::log::loading::is_recorded_with;
 use crate::log::migration::{known, migrate, version};
 use crate::log::pair::{self, PairError};
 use crate::log::postgres::open_postgres;
@@ -30,7 +32,7 @@ use crate::log::sql::{Database, SqlError};
 use crate::log::sql_store::SqlStore;
 use crate::log::sqlite::open_sqlite;
 use crate::log::store::Store;
-use crate::log::vault::Vault;
+use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::STOPPING;
 use crate::views::reopening::Reopening;
 
@@ -52,6 +54,7 @@ pub struct Rooms {
 impl Rooms {
     /// Opens what `config` names, making it if nothing of it is there.
     pub async fn make(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
+        check_places(config).await?;
         data_files::make(config)?;
         Self::open(config, entropy).await
     }
@@ -62,7 +65,7 @@ impl Rooms {
         data_files::check(config)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
-        let vault = open_vault(config, entropy, pair::is_new(&store).await?).await?;
+        let vault = open_vault(config, entropy, &store).await?;
         if let Err(error) = pair::pair(&store, &vault).await {
             // So that the files can be put back where they belong.
             store.database().close().await;
@@ -89,7 +92,7 @@ impl Rooms {
         let (vault, why) = match opened {
             Ok(Ok(vault)) => (vault, None),
             // What would be stopped is not in this log.
-            Ok(Err(error @ RoomError::Pair(PairError::LogLost))) => return Err(error),
+            Ok(Err(error @ (RoomError::Pair(PairError::LogLost) | RoomError::WrongKey(_)))) => return Err(error),
             Ok(Err(error)) => without_vault(config, error_chain(&error), entropy)?,
             Err(_) => without_vault(config, format!("the vault did not answer within {} s", TIMEOUT.as_secs()), entropy)?,
         };
@@ -107,6 +110,7 @@ impl Rooms {
             // What would be looked at is not in this log, or not for this program.
             Err(
                 error @ (RoomError::Pair(PairError::LogLost)
+                | RoomError::WrongKey(_)
                 | RoomError::Old { .. }
                 | RoomError::Open { source: SqlError::TooNew { .. }, .. }),
             ) => return Err(error),
@@ -125,6 +129,14 @@ impl Rooms {
     }
 }
 
+/// Refuses places in which a room or the key could not be made, before a log is made that nobody could use.
+pub async fn check_places(config: &Config) -> Result<(), RoomError> {
+    if config.vault_database_url.is_some() {
+        open(config, Room::Vault).await?.close().await;
+    }
+    data_files::check_key_place(config)
+}
+
 /// The vault that a log was written with.
 async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
     let database = open(config, Room::Vault).await?;
@@ -133,9 +145,20 @@ async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) 
     if there == 0 {
         return Err(PairError::VaultLost.into());
     }
-    let vault = open_vault(config, entropy, pair::is_new(store).await?).await?;
+    let vault = open_vault(config, entropy, store).await?;
     pair::pair(store, &vault).await?;
     Ok(vault)
+}
+
+/// Tells a key that is another log's from a vault whose keys were replaced: to the vault both look alike, and control state is
+/// recorded with the log's own key.
+async fn unopened(path: PathBuf, source: VaultError, store: &SqlStore) -> RoomError {
+    let key = read_key(&path).ok().flatten().filter(|_| matches!(source, VaultError::Sealed));
+    let is_ours = match key {
+        Some(key) => is_recorded_with(store, RootKey::of(&key)).await.unwrap_or(true),
+        None => true,
+    };
+    if is_ours { RoomError::Vault { path, source } } else { RoomError::WrongKey(path) }
 }
 
 /// The same, as it is.
@@ -147,7 +170,10 @@ async fn vault_to_read(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlSt
     check_version(&*database, Room::Vault).await?;
     let path = config.key_file();
     let key = read_key(&path)?.ok_or_else(|| RoomError::KeyMissing(path.clone()))?;
-    let vault = Vault::open_to_read(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })?;
+    let vault = match Vault::open_to_read(database, key, entropy).await {
+        Ok(vault) => vault,
+        Err(source) => return Err(unopened(path, source, store).await),
+    };
     pair::is_paired(store, &vault).await?;
     Ok(vault)
 }
@@ -307,7 +333,8 @@ fn check_alone(file: &Path) -> Result<(), RoomError> {
     if is_whole && head.ends_with(&[1, 1]) { Err(RoomError::Leftover(file.to_owned())) } else { Ok(()) }
 }
 
-async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool) -> Result<Vault, RoomError> {
+async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
+    let log_is_new = pair::is_new(store).await?;
     let failed = |source| RoomError::Open { room: Room::Vault, source };
     let database = open(config, Room::Vault).await?;
     migrate(&*database, Room::Vault).await.map_err(failed)?;
@@ -322,5 +349,8 @@ async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool
         None if keys.is_empty() => make_key(&path, &*entropy)?,
         None => return Err(RoomError::KeyMissing(path)),
     };
-    Vault::open(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })
+    match Vault::open(database, key, entropy).await {
+        Ok(vault) => Ok(vault),
+        Err(source) => Err(unopened(path, source, store).await),
+    }
 }

@@ -1,6 +1,8 @@
-//! Where to listen, as it is written on the command line.
+//! Where to listen, as it is written on the command line, and how that is reached.
 
 use std::net::{IpAddr, SocketAddr};
+
+use super::Context;
 
 /// Reads an address and a port; says what to write if there is only one of them, or a name.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
@@ -16,6 +18,20 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
         return Err(format!("it needs an address too: write 127.0.0.1:{port}, or 0.0.0.0:{port} for every network of this host"));
     }
     Err(format!("{error}: write an address and a port, such as 127.0.0.1:7373"))
+}
+
+/// How clients reach it: as configured, else where it listens.
+pub fn base_url(context: &Context, address: SocketAddr) -> String {
+    let public = context.config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    public.unwrap_or_else(|| local_url(context, address))
+}
+
+/// How it is reached from this machine.
+pub fn local_url(context: &Context, address: SocketAddr) -> String {
+    let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
+    let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
+    let scheme = if context.config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}:{}", host.trim_end_matches(":0"), address.port())
 }
 
 #[cfg(test)]

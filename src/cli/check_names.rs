@@ -1,7 +1,6 @@
 //! What `doctor` calls what it looks at.
 //!
-//! INVARIANT: the same is named whether the log can be read or not: what needs it and cannot be looked at is said as that. Only the key
-//! file is named by itself where there is no vault to hold it against.
+//! INVARIANT: the same is named whether the log can be read or not: what needs it and cannot be looked at is said as that.
 
 /// Whether a switch could be engaged.
 pub(super) const CAN_STOP: &str = "a switch could be engaged now";
@@ -11,8 +10,6 @@ pub(super) const NOT_HELD: &str = "nobody holds the log";
 pub(super) const NODE_ROWS: &str = "the rows of nodes are theirs";
 /// Whether the key file is the vault's.
 pub(super) const VAULT_OPENS: &str = "the vault opens with the key file";
-/// The same where the vault cannot be held against it.
-pub(super) const KEY_FILE: &str = "the key file is its owner's";
 /// Whether each data key opens.
 pub(super) const DATA_KEYS: &str = "each data key opens";
 /// Whether the vault has nobody whom the log does not have.
@@ -35,6 +32,8 @@ pub(super) const GUARDED: &str = "the database refuses to change events";
 pub(super) const DURABLE: &str = "what is committed is on disk";
 /// Whether files are their owner's.
 pub(super) const PRIVATE: &str = "nobody but its owner reads what is kept";
+/// Whether files that the configuration names are.
+pub(super) const SECRETS: &str = "nobody else reads the files with secrets";
 /// Whether time does not run backwards.
 pub(super) const CLOCK: &str = "the clock agrees with the log";
 /// Whether a node could serve the recorded policies.

@@ -16,13 +16,14 @@ use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::address::address;
-use super::serve::{base_url, distrusted, local_url, until_signal};
-use super::{Answer, CliError, Context, Text, demo_data, first_call, fleet, print};
+use super::address::{address, base_url, local_url};
+use super::serve::{distrusted, until_signal};
+use super::{Answer, CliError, Context, Text, demo_data, first_call, fleet, print, start_check, start_warnings};
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::log::private;
+use crate::providers::compute::qemu::ImageDir;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,9 @@ impl DemoArgs {
     /// Makes the directory's files, if they are not there, so that every command works on it with `--data` alone.
     pub fn prepare(&self, data: &Path) -> Result<(), CliError> {
         let failed = |source| CliError::File { what: "preparing", path: data.to_owned(), source };
+        if let (Provider::Qemu, Some(image)) = (self.provider, &self.image) {
+            ImageDir::open(image)?;
+        }
         let policies = std::path::absolute(data.join("policies")).map_err(failed)?;
         private::make_dir(&policies).map_err(failed)?;
         for (name, text) in POLICIES {
@@ -106,6 +110,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     let directory_lock = DirectoryLock::of_server(&context.config).map_err(AppError::from)?;
     let bound = context.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
     let listener = App::listen_on(bound.map_or_else(|| App::bind(args.listen), Ok)?)?;
+    start_check::before_creating(context).await?;
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
     let mut document = if let Some(document) = set_aside(&shown, &aside)? {
         document
@@ -130,7 +135,8 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     write(&aside, &document)?;
     let distrusted = distrusted(context, &app);
     let state = if distrusted.is_some() { "listens" } else { "is ready" };
-    let warnings: String = distrusted.into_iter().chain(engaged(context, &app)).map(|why| why + "\n").collect();
+    let exposed = start_warnings::at_start(context, app.address());
+    let warnings: String = exposed.into_iter().chain(distrusted).chain(engaged(context, &app)).map(|why| why + "\n").collect();
     let head = format!("{warnings}Forelog {state} at {url}.");
     let first = if context.common.json { None } else { Some(make_first_call(context, &app, &document).await) };
     let ready = || {

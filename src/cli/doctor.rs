@@ -2,8 +2,6 @@
 //!
 //! INVARIANT: what cannot be looked at is said, with why, and keeps nothing else from being looked at.
 
-use std::os::unix::fs::PermissionsExt;
-
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
@@ -99,7 +97,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     checks.add(check_names::CAN_STOP, unstoppable(&local_admin).await.into());
     checks.add(check_names::NOT_HELD, Checked::of(blockers(&local_admin).await));
     checks.add(check_names::NODE_ROWS, Checked::of(nodes(&local_admin).await));
-    checks.add(check_names::VAULT_OPENS, key_file(context, local_admin.without_vault.as_deref()).into());
+    checks.add(check_names::VAULT_OPENS, unusable(local_admin.without_vault.as_deref()).into());
     checks.add(check_names::DATA_KEYS, of_vault(Checked::of(vault_check::keys(&local_admin).await)));
     checks.add(check_names::PEOPLE, of_vault(Checked::of(vault_check::people(&local_admin, known).await)));
     let ViewsCheck { opened, fit, rows } = ViewsCheck::run(context, &local_admin).await;
@@ -148,12 +146,13 @@ async fn without_log(context: &Context, error: &CliError) -> Checks {
     let why = format!("{ELSEWHERE}: {}{hint}", error_chain(error));
     let mut checks = Checks::default();
     checks.add(check_names::CAN_STOP, vec![why].into());
-    checks.add(check_names::KEY_FILE, key_file(context, None).into());
     checks.add(check_names::PRIVATE, Checked::of(exposed(context)));
     checks.add(check_names::POLICIES_READ, Checked::of(rules_check::policies(context)));
     start_check::add(&mut checks, context).await;
+    let is_key = matches!(error, CliError::LocalAdmin(LocalAdminError::Room(RoomError::WrongKey(_))));
+    let why = if is_key { "the key is not this log's" } else { "the log cannot be read" };
     for name in check_names::OF_LOG {
-        checks.add(name, Checked::Unseen("the log cannot be read".into()));
+        checks.add(name, Checked::Unseen(why.into()));
     }
     checks
 }
@@ -193,18 +192,10 @@ async fn rehearsed(local_admin: &LocalAdmin) -> Result<(), (&'static str, StoreE
     }
 }
 
-/// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
-fn key_file(context: &Context, without_vault: Option<&str>) -> Vec<String> {
-    let path = context.config.key_file();
-    if let Some(why) = without_vault {
-        return vec![format!(
-            "the vault cannot be used: {why}; put back what is missing; stopping goes on without it (docs/operations.md)"
-        )];
-    }
-    let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
-    let others = about.permissions().mode() & 0o077;
-    let fault = format!("others than its owner may read the key file {}: chmod 600 it", path.display());
-    if others == 0 { Vec::new() } else { vec![fault] }
+/// Whether it opens was seen when the rooms were opened.
+fn unusable(why: Option<&str>) -> Vec<String> {
+    let hint = "put back what is missing; stopping goes on without it (docs/operations.md)";
+    why.map(|why| format!("the vault cannot be used: {why}; {hint}")).into_iter().collect()
 }
 
 /// Files that Forelog makes. Other files in the directory are not checked.

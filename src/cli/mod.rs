@@ -32,7 +32,9 @@ mod progress;
 mod rules_check;
 mod serve;
 mod start_check;
+mod start_warnings;
 mod stdio;
+mod suggestion;
 mod switch;
 mod table;
 mod time;
@@ -53,6 +55,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 pub use self::error::{CliError, said};
+pub use self::suggestion::parse;
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::local_admin::LocalAdmin;

@@ -70,24 +70,35 @@ pub(super) fn holder(context: &Context, local_admin: &LocalAdmin) -> Result<Poli
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
     let local_admin = context.local_admin_to_read().await?;
-    let Some(set) = local_admin.state().await?.policy else {
-        let text = "no policies are in force yet; the first start of a node puts its own in force";
-        return Ok(Answer { document: json!({ "version": null }), text: text.into() });
+    let in_force = local_admin.state().await?.policy;
+    let own = holder(context, &local_admin)?.node().await.own;
+    let Some(set) = in_force else {
+        let mut lines = vec!["no policies are in force yet; the first start of a node puts its own in force".to_owned()];
+        lines.extend(own.as_ref().err().into_iter().flat_map(|why| rejected(why)));
+        return Ok(Answer { document: json!({ "version": null, "configured": configured(&own) }), text: lines.into() });
     };
     let origin = origin(&local_admin.rooms.reader(), POLICIES).await?;
-    let own = holder(context, &local_admin)?.node().await.own;
     let mut lines = vec![format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref()))];
     match &own {
         Ok(sha256) if *sha256 == set.sha256 => {}
         Ok(sha256) => {
             lines.push(format!("the configured set is another one, sha256 {sha256}: `forelog policy reload` puts it in force"));
         }
-        Err(why) => lines.push(format!("the configured set cannot be read: {why}")),
+        Err(why) => lines.extend(rejected(why)),
     }
     let mut document = policy_json(&set);
     add_origin(&mut document, origin.as_ref());
-    document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
+    document["configured"] = configured(&own);
     Ok(Answer { document, text: lines.into() }.read_without_vault(local_admin.without_vault.as_deref()))
+}
+
+/// Why the configured set could not be put in force, line by line.
+fn rejected(why: &str) -> Vec<String> {
+    format!("the configured set is rejected: {why}").lines().map(str::to_owned).collect()
+}
+
+fn configured(own: &Result<String, String>) -> Value {
+    json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() })
 }
 
 fn policy_json(set: &PolicySet) -> Value {

@@ -13,6 +13,7 @@ use crate::app::policies::engine;
 use crate::control::in_force::{LIMITS, POLICIES, add_origin, origin};
 use crate::core::error_chain::error_chain;
 use crate::core::state::ControlState;
+use crate::policy::{Loaded, PolicyError};
 
 /// What is in force and how it came there, in words; and where this configuration differs, which is no fault: what holds is what
 /// is recorded, and somebody may have set it on purpose.
@@ -72,13 +73,19 @@ pub(super) async fn served(context: &Context, local_admin: &LocalAdmin, state: O
     holder.take_over(set).await.err().map(fault).into_iter().collect::<Vec<_>>().into()
 }
 
-/// The digest of the configured set; an error if it is broken.
-fn configured(context: &Context) -> Result<Result<String, String>, CliError> {
+/// The configured set, tried and not put in force; an error if it is broken.
+pub(super) fn load(context: &Context) -> Result<Result<Loaded, PolicyError>, CliError> {
     let engine = engine(&crate::tools::catalogue()?)?;
     let loaded = context.config.policies_dir.as_ref().map_or_else(|| engine.load_default(), |dir| engine.load_dir(dir));
-    Ok(loaded.map(|loaded| loaded.sha256().to_string()).map_err(|refused| refused.error.to_string()))
+    Ok(loaded.map_err(|refused| refused.error))
+}
+
+/// The digest of the configured set; an error if it is broken.
+fn configured(context: &Context) -> Result<Result<String, String>, CliError> {
+    Ok(load(context)?.map(|loaded| loaded.sha256().to_string()).map_err(|error| error.to_string()))
 }
 
 pub(super) fn policies(context: &Context) -> Result<Vec<String>, CliError> {
-    Ok(configured(context)?.err().map(|error| format!("the configured policies are broken: {error}")).into_iter().collect())
+    let broken = configured(context)?.err().map(|error| format!("the configured policies are broken: {error}"));
+    Ok(broken.iter().flat_map(|fault| fault.lines()).map(str::to_owned).collect())
 }

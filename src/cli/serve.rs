@@ -10,9 +10,9 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::address::address;
+use super::address::{address, base_url};
 use super::clock::accepting;
-use super::{Answer, CliError, Context, Text, access, print};
+use super::{Answer, CliError, Context, Text, access, print, start_check, start_warnings};
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::{App, AppError};
 
@@ -37,6 +37,7 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
     let listener = App::listen_on(App::bind(config.listen)?)?;
     if args.create {
         access::check_data(config)?;
+        start_check::before_creating(context).await?;
     } else {
         context.check_found().await?;
     }
@@ -48,6 +49,11 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
     let invitation = app.invitation().await?.map(|path| format!("{url}{path}"));
     let mut document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp"), "console_url": format!("{url}/console/") });
     let mut text = format!("Forelog serves MCP at {url}/mcp, REST at {url}/api/v1 and the console at {url}/console/");
+    let warnings = start_warnings::at_start(context, app.address());
+    if !warnings.is_empty() {
+        text = format!("{}\n{text}", warnings.join("\n"));
+        document["warnings"] = json!(warnings);
+    }
     if let Some(warning) = distrusted(context, &app) {
         text = format!("{warning}\n{text}");
         document["clock_trusted"] = json!(false);
@@ -81,20 +87,6 @@ fn notify_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager could not be told");
     }
-}
-
-/// How clients reach it: as configured, else where it listens.
-pub fn base_url(context: &Context, address: SocketAddr) -> String {
-    let public = context.config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-    public.unwrap_or_else(|| local_url(context, address))
-}
-
-/// How it is reached from this machine.
-pub fn local_url(context: &Context, address: SocketAddr) -> String {
-    let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
-    let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
-    let scheme = if context.config.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}:{}", host.trim_end_matches(":0"), address.port())
 }
 
 /// Waits for SIGTERM or ctrl-c, drains, and shuts down in order. A second signal ends the draining and hurries nothing else:

@@ -2,14 +2,15 @@
 //!
 //! INVARIANT: checking starts nothing, writes nothing, and asks nobody outside this machine.
 
+use super::address::base_url;
 use super::checks::{Checked, Checks};
-use super::serve::base_url;
+use super::start_warnings::{exposed, in_the_clear};
 use super::stdio::wire::dial;
 use super::time::format_time;
-use super::{Context, check_names, fleet};
+use super::{CliError, Context, check_names, fleet, rules_check};
 use crate::app::local_admin::LocalAdmin;
-use crate::app::rooms::open_views;
-use crate::app::{App, socket};
+use crate::app::rooms::{self, RoomError, open_views};
+use crate::app::{App, AppError, socket};
 use crate::auth::oidc::Issuers;
 use crate::core::commands::account::has_staff;
 use crate::core::error_chain::error_chain;
@@ -23,12 +24,33 @@ use crate::views::administration::newest;
 /// So many days before a certificate ends it is said.
 const NOTICE_DAYS: i64 = 14;
 
+/// Refuses a start that would fail once its data is half made. Nothing is made here, and data that is there is not looked into.
+pub(super) async fn before_creating(context: &Context) -> Result<(), CliError> {
+    let config = &context.config;
+    if let Some(files) = &config.tls {
+        Tls::open(files.certificate.clone(), files.key.clone()).await.map_err(AppError::from)?;
+    }
+    Issuers::open(&config.sign_in.oidc, &base_url(context, config.listen), &context.clock).map_err(AppError::from)?;
+    if let Some(qemu) = &config.providers.qemu {
+        ImageDir::open(&qemu.image)?;
+    }
+    let is_there = match rooms::found(config).await {
+        // The key file of a first start on several nodes is made beforehand.
+        Err(RoomError::NoLog(_)) => false,
+        found => found?,
+    };
+    rooms::check_places(config).await?;
+    // What is in force binds, whatever the files say by now.
+    if is_there { Ok(()) } else { rules_check::load(context)?.map(drop).map_err(CliError::Policy) }
+}
+
 /// Checks what a start takes besides the data.
 pub(super) async fn add(checks: &mut Checks, context: &Context) {
     checks.add(check_names::CERTIFICATE, certificate(context).await);
     checks.add(check_names::PROVIDERS, providers(context));
     checks.add(check_names::ISSUERS, issuers(context));
     checks.add(check_names::ADDRESS, address(context).await);
+    checks.add(check_names::SECRETS, exposed(context).into());
 }
 
 /// Checks who may act in an emergency, and whether that was tried.
@@ -39,7 +61,9 @@ pub(super) async fn add_people(checks: &mut Checks, context: &Context, local_adm
 
 async fn certificate(context: &Context) -> Checked {
     let Some(files) = &context.config.tls else {
-        return Checked::Noted("none is configured: HTTP is served in the clear".into());
+        let clear = in_the_clear(&context.config, context.config.listen);
+        let clear = clear.unwrap_or_else(|| "HTTP is served in the clear".into());
+        return Checked::Noted(format!("none is configured: {clear}"));
     };
     if let Err(error) = Tls::open(files.certificate.clone(), files.key.clone()).await {
         return vec![error_chain(&error)].into();

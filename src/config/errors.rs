@@ -37,6 +37,17 @@ pub(super) fn place_of(key: &str, figment: &Figment, origin: Option<Origin<'_>>)
     origin.filter(|origin| line_of(origin.text, &path).is_some()).map_or_else(String::new, |origin| origin.place(&path))
 }
 
+/// What is said of a name of the environment that is no key, and probably was meant as one. Any other may be another program's.
+pub(super) fn slip_of(name: &str, known: &[&'static str]) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let first = name.split('.').next().filter(|first| !known.contains(first))?;
+    let meant = near(first, known.iter().copied()).into_iter().next()?;
+    Some(format!(
+        "there is no key `{first}` (from the environment): did you mean `{meant}`, FORELOG_{}?",
+        meant.to_ascii_uppercase()
+    ))
+}
+
 fn said(error: &figment::Error, origin: Option<Origin<'_>>) -> String {
     let key = error.path.join(".");
     let from = error.metadata.as_ref().map(|metadata| metadata.name.as_ref());

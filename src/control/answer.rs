@@ -13,7 +13,9 @@ use super::resume::can_resume;
 use super::{Control, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
+use crate::core::decide::may_ask;
 use crate::core::id::{CallId, RunId};
+use crate::core::near::did_you_mean;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::log::admission::{Admitted, Submitted};
@@ -38,7 +40,7 @@ impl Control {
             made.send_replace(Some(call.clone()));
         }
         let (Some((tool, args)), false) = (asked, matches!(submitted, Submitted::Refused { .. } | Submitted::Unsettled)) else {
-            return undone(call, &request, submitted);
+            return self.undone(call, &request, submitted);
         };
         let (who, cancel) = (request.principal.clone(), request.cancel.clone());
         let asking = Recipient { who: &who, call: Some(tool.facts) };
@@ -73,7 +75,7 @@ impl Control {
             Submitted::Replayed { first, status, end } => Box::pin(self.replay(call, &first, status, end, tool)).await,
             Submitted::Joined(first) => Box::pin(self.join(call, first, tool, request.wait)).await,
             submitted @ (Submitted::Refused { .. } | Submitted::Unsettled | Submitted::Repeats(_)) => {
-                undone(call, &request, submitted)
+                self.undone(call, &request, submitted)
             }
         }
     }
@@ -95,17 +97,31 @@ impl Control {
             _ => Reply::Running { call, status: Status::Running, command: tool.facts.is_command() },
         }
     }
-}
 
-/// What is said of a call that was not made.
-fn undone(call: &CallId, request: &Request, submitted: Submitted) -> Reply {
-    match submitted {
-        Submitted::Refused { refusal, run } => refused(call, request, refusal, run),
-        _ => Reply::Failed {
-            call: Some(call.clone()),
-            refusal: Refusal::new(Code::InternalError, "The call could not be decided."),
-            status: Status::Refused,
-        },
+    /// What is said of a call that was not made.
+    fn undone(&self, call: &CallId, request: &Request, submitted: Submitted) -> Reply {
+        match submitted {
+            Submitted::Refused { refusal, run } if refusal.code == Code::UnknownTool => {
+                refused(call, request, self.with_near_tools(refusal, request), run)
+            }
+            Submitted::Refused { refusal, run } => refused(call, request, refusal, run),
+            _ => Reply::Failed {
+                call: Some(call.clone()),
+                refusal: Refusal::new(Code::InternalError, "The call could not be decided."),
+                status: Status::Refused,
+            },
+        }
+    }
+
+    /// Names the tools that were probably meant, of those that this caller may ask for. It is said after the refusal was recorded: what
+    /// is near tells what was typed, which is content (ADR 0113).
+    fn with_near_tools(&self, mut refusal: Refusal, request: &Request) -> Refusal {
+        let (who, state, now) = (&request.principal, self.ports.fence().state(), self.ports.clock.now());
+        let asked = self.catalogue.iter().map(|tool| tool.facts).filter(|tool| may_ask(who, tool, &state, now));
+        if let Some(meant) = did_you_mean(&request.tool, asked.map(|tool| tool.name), str::to_owned) {
+            refusal.message = format!("{} {meant}", refusal.message);
+        }
+        refusal
     }
 }
 

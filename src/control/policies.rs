@@ -7,7 +7,7 @@
 mod recording;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::core::proposal::Verdict;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::scope::ScopeSet;
-use crate::core::scrub::Scrubbed;
+use crate::core::scrub::{Scrubbed, scrub_text};
 use crate::core::state::PolicySet;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolSpec;
@@ -80,8 +80,7 @@ impl PolicyHolder {
 
     /// Reads this node's own set; `recorded` is the version that the log says is in force, which may be other nodes' alone.
     async fn load(&self, recorded: Option<i64>) -> Result<Loaded, Refusal> {
-        let loaded = self.work(|policies, dir| dir.map_or_else(|| policies.load_default(), |dir| policies.load_dir(&dir)));
-        loaded.await?.map_err(|refused| {
+        self.work(|policies, dir| load(policies, dir.as_deref())).await?.map_err(|refused| {
             let kept = recorded.map_or(refused.kept, Kept::Version);
             let refusal = Refusal::new(Code::ValidationFailed, LoadError { kept, ..refused }.to_string());
             refusal.hint("Mend what it names and load it again; `forelog policy check` tries a set without loading it.")
@@ -92,6 +91,16 @@ impl PolicyHolder {
     async fn own_files(&self) -> Result<(Vec<File>, String), String> {
         let read = self.work(|_, dir| Policies::read(dir.as_deref()).map_err(|error| error.to_string())).await;
         read.unwrap_or_else(|refusal| Err(refusal.message))
+    }
+
+    /// The digest of this node's own set; why it could not be put in force, if it is not what is.
+    async fn own(&self, in_force: Option<&PolicySet>) -> Result<String, String> {
+        let (_, sha256) = self.own_files().await?;
+        if in_force.is_some_and(|set| set.sha256 == sha256) {
+            return Ok(sha256);
+        }
+        let loaded = self.work(|policies, dir| load(policies, dir.as_deref())).await.map_err(|refusal| refusal.message)?;
+        loaded.map(|loaded| loaded.sha256().to_owned()).map_err(|refused| scrub_text(&refused.error.to_string()))
     }
 
     /// The set that the log says is in force.
@@ -208,6 +217,10 @@ impl PolicyHolder {
     }
 }
 
+fn load(policies: &Policies, dir: Option<&Path>) -> Result<Loaded, LoadError> {
+    dir.map_or_else(|| policies.load_default(), |dir| policies.load_dir(dir))
+}
+
 impl PolicyEvaluator for PolicyHolder {
     fn evaluate(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolSpec, about: &[Resource]) -> Verdict {
         let read_only = principal.read_only;
@@ -227,7 +240,7 @@ impl PolicyLoader for PolicyHolder {
     }
 
     async fn node(&self) -> NodePolicies {
-        let own = self.own_files().await.map(|(_, sha256)| sha256);
+        let own = self.own(self.writer.fence().state().policy.as_ref()).await;
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         NodePolicies { version: self.version(), trouble, own }
     }

@@ -16,7 +16,7 @@ use super::limit::{Limit, Window};
 pub use super::limit_keys::limit_keys;
 pub use super::lineage::INACTIVITY;
 use super::lineage::{Lineage, alive};
-use super::principal::{Side, Via};
+use super::principal::{Principal, Side, Via};
 use super::proposal::Proposal;
 use super::refusal::Refusal;
 use super::resource::{Resource, ResourceId};
@@ -102,7 +102,7 @@ type Checked<T> = Result<T, Box<Decision>>;
 fn check(proposal: &Proposal, facts: &DecisionInputs<'_>) -> Checked<Slots> {
     let lineage = live(proposal, facts)?;
     let Some(tool) = proposal.tool else { return unknown_tool() };
-    check_scope(proposal, tool, &lineage)?;
+    check_scope(&proposal.principal, tool, &lineage)?;
     if let Some(invalid) = &proposal.invalid {
         return refuse(invalid.clone());
     }
@@ -149,8 +149,14 @@ fn or_refuse<T>(checked: Result<T, Refusal>) -> Checked<T> {
     checked.or_else(refuse)
 }
 
-fn check_scope(proposal: &Proposal, tool: &ToolSpec, lineage: &Lineage<'_>) -> Checked<()> {
-    let (who, credential) = (&proposal.principal, lineage.own());
+/// Whether a key may ask for a tool at all, whatever policies, switches and limits then say of the call.
+#[must_use]
+pub fn may_ask(who: &Principal, tool: &ToolSpec, state: &ControlState, now: Micros) -> bool {
+    alive(state, &who.credential, now).is_ok_and(|lineage| check_scope(who, tool, &lineage).is_ok())
+}
+
+fn check_scope(who: &Principal, tool: &ToolSpec, lineage: &Lineage<'_>) -> Checked<()> {
+    let credential = lineage.own();
     let for_staff = credential.created.side == Side::Staff || who.side == Side::Staff || tool.scope.is_some_and(Scope::is_staff);
     if matches!(who.via, Via::Mcp | Via::Stdio) && (for_staff || tool.class == Class::Control) {
         return unknown_tool();

@@ -11,10 +11,12 @@ const OFFERED: usize = 3;
 /// The names that differ from `wanted` by a slip of the keyboard, the nearest ones first.
 #[must_use]
 pub fn near<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let wanted = wanted.to_ascii_lowercase();
+    let (wanted, length) = (wanted.to_ascii_lowercase(), wanted.chars().count());
+    // Measured first: a caller may send a name of any length.
+    let may_be = |name: &&str| name.chars().count().abs_diff(length) <= SLIPS;
     let distance = |name: &'a str| (strsim::osa_distance(&wanted, &name.to_ascii_lowercase()), name);
     let is_slip = |(distance, name): &(usize, &str)| *distance <= SLIPS && *distance < name.chars().count();
-    let mut near: Vec<(usize, &str)> = known.into_iter().map(distance).filter(is_slip).collect();
+    let mut near: Vec<(usize, &str)> = known.into_iter().filter(may_be).map(distance).filter(is_slip).collect();
     near.sort_unstable();
     near.into_iter().take(OFFERED).map(|(_, name)| name).collect()
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::limit::Limit;
+use super::near::did_you_mean;
 use super::quota::Quotas;
 use super::refusal::Refusal;
 
@@ -174,7 +175,7 @@ fn merge(path: &str, document: &mut Value, change: &Value) -> Result<usize, Refu
             let mut changed = 0;
             for (name, value) in fields {
                 let below = below_of(path, name);
-                let Some(place) = known.get_mut(name) else { return Err(cannot(&below, "is not one of the limits.")) };
+                let Some(place) = known.get_mut(name) else { return Err(unknown(path, name, known)) };
                 changed += merge(&below, place, value)?;
             }
             Ok(changed)
@@ -191,6 +192,13 @@ fn merge(path: &str, document: &mut Value, change: &Value) -> Result<usize, Refu
         (Value::Number(_), _) => Err(cannot(path, "takes a whole number.")),
         _ => Err(cannot(path, "is several numbers; name each.")),
     }
+}
+
+/// A key that there is not, with what is near among those beside it.
+fn unknown(path: &str, name: &str, known: &Map<String, Value>) -> Refusal {
+    let meant = did_you_mean(name, known.keys().map(String::as_str), |near| format!("`{}`", below_of(path, near)));
+    let meant = meant.map_or_else(String::new, |meant| format!(" {meant}"));
+    cannot(&below_of(path, name), &format!("is not one of the limits.{meant}"))
 }
 
 fn cannot(key: &str, why: &str) -> Refusal {

@@ -57,6 +57,11 @@ pub enum Risk {
     R4,
 }
 
+impl Risk {
+    /// All of them, from the least.
+    pub const ALL: [Self; 6] = [Self::R0, Self::R1, Self::R2, Self::R3, Self::R3p, Self::R4];
+}
+
 /// When the call's result is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {

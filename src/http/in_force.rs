@@ -39,7 +39,7 @@ pub struct LimitsInForce {
 }
 
 impl PoliciesInForce {
-    /// This node's files can be read, and are the set in force.
+    /// This node's files are the set in force.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.set.as_ref().is_some_and(|set| self.node.own.as_ref() == Ok(&set.sha256))
@@ -104,7 +104,7 @@ struct NodeFiles {
     trouble: Option<String>,
     /// Digest of its own files.
     files_sha256: Option<String>,
-    /// Why they cannot be read.
+    /// Why they could not be put in force.
     files_trouble: Option<String>,
     /// Its own files are not the set in force.
     differs: bool,

@@ -7,10 +7,10 @@
 use std::num::NonZero;
 use std::sync::mpsc::sync_channel;
 
-use super::store::{Found, StateRow, StoreError};
+use super::store::{Found, StateRow, Store, StoreError, Want};
 use crate::core::event::Event;
 use crate::core::id::Position;
-use crate::core::root::Root;
+use crate::core::root::{Root, RootKey};
 use crate::core::state::ControlState;
 use crate::core::stored::ReadRow;
 
@@ -39,6 +39,21 @@ pub(super) fn load(state: &mut ControlState, found: &Found, newest: Position) ->
     }
     let text = "control state is not what the log says it is: `forelog doctor` names the difference";
     Err(StoreError::Differs(text.into()))
+}
+
+/// Whether control state is what the log says of it by this key. It is not if the key is another log's, or if rows were changed.
+pub async fn is_recorded_with(store: &dyn Store, key: RootKey) -> Result<bool, StoreError> {
+    let mut state = ControlState::under(key);
+    let want = Want { known_position: Want::NOTHING_KNOWN, known_epoch: state.epoch, ..Want::default() };
+    let (head, found) = store.read(&want).await?;
+    if head.epoch == state.epoch {
+        return Ok(true);
+    }
+    match load(&mut state, &found, head.position) {
+        Ok(()) => Ok(true),
+        Err(StoreError::Differs(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn take(state: &mut ControlState, rows: &[StateRow]) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ pub mod fresh;
 pub mod guess;
 pub mod hold;
 pub mod identity;
-mod loading;
+pub mod loading;
 pub mod lock_holders;
 pub mod migration;
 pub mod nodes;

@@ -6,7 +6,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: u32 = 0o700;
@@ -67,6 +67,14 @@ pub fn exposed(dir: &Path, names: &[String]) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether others than its owner may read or change a file. The group that root has given a file of its own to is the service's.
+pub fn is_exposed(path: &Path) -> io::Result<bool> {
+    let about = std::fs::metadata(path)?;
+    let of_service = about.uid() == 0 && about.gid() != 0;
+    let open = if of_service { OTHERS_READ & 0o007 } else { OTHERS_READ };
+    Ok(about.permissions().mode() & open != 0)
 }
 
 /// None if there is nothing of that name.

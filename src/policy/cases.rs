@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::{CaseFailure, PolicyError};
+use super::place::Place;
 use super::question::Query;
 use super::set::Set;
 use crate::core::id::{AccountId, CredentialId, Position, UserId, VmId};
@@ -102,10 +103,9 @@ fn simulated() -> String {
 impl Cases {
     /// Reads the table, which is in this file.
     pub fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
-        let failing = |message: String| PolicyError::invalid(file, message);
-        let mut cases: Self = toml::from_str(text).map_err(|error| failing(error.to_string()))?;
+        let mut cases: Self = toml::from_str(text).map_err(|error| misread(file, text, &error))?;
         if cases.case.is_empty() {
-            return Err(failing("there is no case in it".into()));
+            return Err(PolicyError::invalid(file, "there is no case in it".into()));
         }
         file.clone_into(&mut cases.file);
         cases.lines = text.match_indices('\n').map(|(at, _)| at + 1).collect();
@@ -125,6 +125,16 @@ impl Cases {
     }
 }
 
+/// What is wrong with the table, where, and which of the words that there are was probably meant.
+fn misread(file: &str, text: &str, error: &toml::de::Error) -> PolicyError {
+    let message = error.message();
+    let mut words = message.split('`').skip(1).step_by(2);
+    let wanted = words.next().filter(|_| message.starts_with("unknown "));
+    let meant = wanted.and_then(|wanted| did_you_mean(wanted, words, str::to_owned));
+    let meant = meant.map_or_else(String::new, |meant| format!(". {meant}"));
+    PolicyError::at(file, error.span().and_then(|span| Place::of(text, span)), format!("{message}{meant}"))
+}
+
 /// Puts every case to `set` and names those that do not hold.
 #[must_use]
 pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
@@ -139,11 +149,10 @@ pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
 }
 
 fn run(set: &Set, case: &Case) -> Result<(), String> {
-    let absent = || {
-        let meant = did_you_mean(&case.tool, set.words.tools(), str::to_owned);
-        format!("there is no tool {:?}{}", case.tool, meant.map_or_else(String::new, |meant| format!(". {meant}")))
-    };
-    let tool = set.words.tool(&case.tool).ok_or_else(absent)?;
+    let tool = set.words.tool(&case.tool).ok_or_else(|| absent("tool", &case.tool, set.words.tools()))?;
+    if let Some(policy) = case.policy.as_ref().filter(|policy| set.ids().all(|id| id != policy.as_str())) {
+        return Err(absent("policy", policy, set.ids()));
+    }
     let principal = case.principal();
     let vm = case.vm.as_ref().map(|vm| vm.row(&principal).resource());
     let query = Query { principal: &principal, scopes: &case.scopes, read_only: case.read_only, tool, resource: vm.as_ref() };
@@ -160,6 +169,11 @@ fn run(set: &Set, case: &Case) -> Result<(), String> {
         return Err(format!("it expects the shadows {shadows:?}, but they are {:?}", verdict.shadows));
     }
     Ok(())
+}
+
+fn absent<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let meant = did_you_mean(name, known, str::to_owned).map_or_else(String::new, |meant| format!(". {meant}"));
+    format!("there is no {what} {name:?}{meant}")
 }
 
 fn verdict_name(verdict: &Verdict) -> Expected {

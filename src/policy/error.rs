@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use super::place::Place;
+
 /// What is wrong with a set of policies.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -18,10 +20,12 @@ pub enum PolicyError {
     #[error("there is no policy in {0}")]
     Empty(String),
     /// A file is not what it should be.
-    #[error("{file}: {message}")]
+    #[error("{file}{}: {message}{}", .at.as_ref().map_or_else(String::new, |at| format!(":{at}")), .at.as_ref().map_or_else(String::new, Place::excerpt))]
     Invalid {
         /// The file's name.
         file: String,
+        /// Where in it, if that is known.
+        at: Option<Place>,
         /// What is wrong with it.
         message: String,
     },
@@ -35,7 +39,11 @@ pub enum PolicyError {
 
 impl PolicyError {
     pub(super) fn invalid(file: &str, message: String) -> Self {
-        Self::Invalid { file: file.to_owned(), message }
+        Self::at(file, None, message)
+    }
+
+    pub(super) fn at(file: &str, at: Option<Place>, message: String) -> Self {
+        Self::Invalid { file: file.to_owned(), at, message }
     }
 }
 

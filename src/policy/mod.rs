@@ -5,6 +5,9 @@
 
 mod cases;
 mod error;
+mod fault;
+mod literals;
+mod place;
 mod question;
 mod schema;
 mod set;
@@ -70,7 +73,7 @@ pub fn both(one: Verdict, other: Verdict) -> Verdict {
 
 /// A set that was not taken, and what stays in force instead.
 #[derive(Debug, thiserror::Error)]
-#[error("the set is not taken: {error}; {kept}")]
+#[error("the set is not taken; {kept}: {error}")]
 pub struct LoadError {
     /// What is wrong with the new set.
     pub error: PolicyError,
@@ -203,7 +206,7 @@ impl Policies {
     }
 
     fn try_set(&self, files: &[(String, String)], cases: Option<(&str, &str)>) -> Result<Loaded, PolicyError> {
-        let set = Set::parse(self.words.clone(), files)?;
+        let set = Set::parse(self.words.clone(), files, cases.is_some())?;
         let Some((file, cases)) = cases else { return Ok(Loaded { set: Arc::new(set), cases: 0 }) };
         let cases = Cases::parse(file, cases)?;
         let failures = run_cases(&set, &cases);
@@ -239,7 +242,7 @@ fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> 
 
 /// A file of which no more is read than is `left` of what a set may have. What is no file could keep its reader for ever.
 fn read_file(path: &Path, left: &mut u64) -> Result<String, PolicyError> {
-    let refused = |message: String| PolicyError::Invalid { file: path.display().to_string(), message };
+    let refused = |message: String| PolicyError::invalid(&path.display().to_string(), message);
     if !std::fs::metadata(path).map_err(unreadable(path))?.is_file() {
         return Err(refused("it is not a file".into()));
     }

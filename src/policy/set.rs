@@ -11,6 +11,9 @@ use cedar_policy::{
 use sha2::{Digest, Sha256};
 
 use super::error::PolicyError;
+use super::fault::{unfit, unparsed};
+use super::literals::misspelt;
+use super::place::Place;
 use super::question::{Query, Vocabulary};
 use crate::core::hold::{Approver, Hold};
 use crate::core::proposal::Verdict;
@@ -44,8 +47,9 @@ pub(super) fn digest(files: &[(String, String)]) -> String {
 }
 
 impl Set {
-    /// Reads policies from named texts and validates them against the catalogue.
-    pub(super) fn parse(words: Arc<Vocabulary>, files: &[(String, String)]) -> Result<Self, PolicyError> {
+    /// Reads policies from named texts and validates them against the catalogue. The texts in one that `is_new` are looked at, too:
+    /// what is in force is served as it was taken.
+    pub(super) fn parse(words: Arc<Vocabulary>, files: &[(String, String)], is_new: bool) -> Result<Self, PolicyError> {
         let mut set = Self {
             words,
             authorizer: Authorizer::new(),
@@ -57,14 +61,18 @@ impl Set {
             warnings: Vec::new(),
         };
         let mut all = PolicySet::new();
-        let mut file_of = BTreeMap::new();
-        for (file, text) in files {
+        let mut file_of: BTreeMap<String, &(String, String)> = BTreeMap::new();
+        for named @ (file, text) in files {
             for policy in read_file(file, text)? {
                 let id = policy.id().to_string();
-                if let Some(other) = file_of.insert(id.clone(), file.clone()) {
+                if let Some((other, _)) = file_of.insert(id.clone(), named) {
                     return Err(PolicyError::invalid(file, format!("the id {id:?} is used twice, first in {other}")));
                 }
                 set.add(file, &id, &policy)?;
+                if let Some(misspelt) = is_new.then(|| misspelt(&set.words, &policy)).flatten() {
+                    let place = Place::find(text, &format!("{:?}", misspelt.literal));
+                    return Err(PolicyError::at(file, place, format!("policy {id:?}: {}", misspelt.why)));
+                }
                 all.add(policy).map_err(|error| PolicyError::invalid(file, error.to_string()))?;
             }
         }
@@ -100,6 +108,12 @@ impl Set {
     #[must_use]
     pub fn files(&self) -> &[(String, String)] {
         &self.files
+    }
+
+    /// The ids of all policies, shadows too.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        let enforced = self.enforced.policies().map(|policy| policy.id().as_ref());
+        enforced.chain(self.shadows.iter().map(|shadow| shadow.id.as_str()))
     }
 
     /// What is odd about these policies without being wrong, such as one that can never apply.
@@ -209,10 +223,7 @@ const ANNOTATIONS: [&str; 6] = ["id", "hold", "approver", "second_person", "sepa
 
 /// The policies of one file, each under its `@id`, in the file's order.
 fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
-    let set: PolicySet = text.parse().map_err(|error: cedar_policy::ParseErrors| {
-        let faults: Vec<String> = error.iter().map(ToString::to_string).collect();
-        PolicyError::invalid(file, faults.join("; "))
-    })?;
+    let set: PolicySet = text.parse().map_err(|errors| unparsed(file, text, &errors))?;
     if set.templates().next().is_some() {
         return Err(PolicyError::invalid(file, "templates are not supported".into()));
     }
@@ -222,7 +233,7 @@ fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
     let mut policies: Vec<&Policy> = set.policies().collect();
     // Cedar numbers them policy0, policy1, … policy10.
     policies.sort_by_key(|policy| (policy.id().to_string().len(), policy.id().to_string()));
-    policies.into_iter().map(|policy| named(file, policy)).collect()
+    policies.into_iter().map(|policy| named(file, text, policy)).collect()
 }
 
 /// The text of each policy of a set that was in force, by its id, in the files' order; none of a file that cannot be read.
@@ -232,10 +243,11 @@ pub fn rules(files: &[(String, String)]) -> Vec<(String, String)> {
     read.map(|policy| (policy.id().to_string(), policy.to_string())).collect()
 }
 
-fn named(file: &str, policy: &Policy) -> Result<Policy, PolicyError> {
+fn named(file: &str, text: &str, policy: &Policy) -> Result<Policy, PolicyError> {
     if let Some((key, _)) = policy.annotations().find(|(key, _)| !ANNOTATIONS.contains(key)) {
         let known = ANNOTATIONS.join(", @");
-        return Err(PolicyError::invalid(file, format!("unknown annotation @{key}: there are @{known}")));
+        let place = Place::find(text, &format!("@{key}"));
+        return Err(PolicyError::at(file, place, format!("unknown annotation @{key}: there are @{known}")));
     }
     match policy.annotation("id") {
         Some(id) if !id.trim().is_empty() => Ok(policy.new_id(PolicyId::new(id))),
@@ -243,12 +255,15 @@ fn named(file: &str, policy: &Policy) -> Result<Policy, PolicyError> {
     }
 }
 
-fn validate(words: &Vocabulary, all: &PolicySet, file_of: &BTreeMap<String, String>) -> Result<Vec<String>, PolicyError> {
+fn validate(
+    words: &Vocabulary,
+    all: &PolicySet,
+    file_of: &BTreeMap<String, &(String, String)>,
+) -> Result<Vec<String>, PolicyError> {
     let result = Validator::new(words.schema.clone()).validate(all, ValidationMode::Strict);
     if let Some(error) = result.validation_errors().next() {
-        let id = error.policy_id().to_string();
-        let file = file_of.get(&id).map_or("", String::as_str);
-        return Err(PolicyError::invalid(file, format!("policy {id:?}: {error}")));
+        let (file, text) = file_of.get(&error.policy_id().to_string()).map_or(("", ""), |(file, text)| (file, text));
+        return Err(unfit(words, file, text, error));
     }
     Ok(result.validation_warnings().map(ToString::to_string).collect())
 }

@@ -89,6 +89,9 @@ impl Catalogue {
         let faults = validator.and_then(|validator| schema::invalid(validator, args)).or_else(|| text_check::nul_in(args));
         let read = faults.map_or_else(|| tool.handler.read(args).map_err(|path| schema::invalid_row(&tool.input, &path)), Err);
         read.map_err(|mut refusal| {
+            if let Some(meant) = schema::meant(&tool.input, args) {
+                refusal.message = format!("{} {meant}", refusal.message);
+            }
             let known: Vec<&String> =
                 tool.input["properties"].as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
             if let Some(details) = refusal.details.as_object_mut() {

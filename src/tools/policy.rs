@@ -40,7 +40,7 @@ pub struct NodePolicies {
     pub version: Option<i64>,
     /// Why it does not serve the set in force.
     pub trouble: Option<String>,
-    /// The digest of its own files, or why they cannot be read.
+    /// The digest of its own files, or why they could not be put in force.
     pub own: Result<String, String>,
 }
 

@@ -8,6 +8,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::{Value, json};
 
 use crate::core::code::Code;
+use crate::core::near::did_you_mean;
 use crate::core::refusal::Refusal;
 
 /// At most so many faults are told.
@@ -27,6 +28,15 @@ pub fn invalid(validator: &jsonschema::Validator, args: &Value) -> Option<Refusa
     let text = format!("The arguments do not fit the schema: {}.", words.join("; "));
     let faults: Vec<Value> = errors.iter().map(fault).collect();
     Some(Refusal::new(Code::ValidationFailed, text).details(json!({ "faults": faults })))
+}
+
+/// Which names of ours were probably meant by those that are not.
+pub(super) fn meant(schema: &Value, args: &Value) -> Option<String> {
+    let (known, given) = (schema["properties"].as_object()?, args.as_object()?);
+    given.iter().find_map(|(name, value)| match known.get(name) {
+        Some(below) => meant(below, value),
+        None => did_you_mean(name, known.keys().map(String::as_str), str::to_owned),
+    })
 }
 
 /// A fault in words: which argument, what it has to be, and of what type it was.

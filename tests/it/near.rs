@@ -1,11 +1,14 @@
 //! What is not there is refused at every door, and by name of what is near: targets of switches, switches, and the fields of
 //! searches. A name that no tool has is on record, if it has the form of one, for whoever may see the call.
 
+use forelog::app::registry::KeySpec;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::cli::{command, text};
 use crate::console::{ConsoleServer, Customer, staff_key};
-use crate::harness::{Answer, send};
+use crate::harness::{ACCEPT, Answer, send};
+use crate::local_admin::Data;
 
 /// An id that differs from a real one in its last letter.
 fn slip(id: &str) -> String {
@@ -116,6 +119,83 @@ async fn near_every_door_refuses_a_search_that_can_find_nothing() {
     let by_argument = house.call(key, "activity_list", json!({ "tool": "vm_pwer" })).await;
     assert!(said(&by_argument).contains("near is vm_power"), "{by_argument:?}");
     assert_eq!(house.read(key, "/api/v1/calls?q=tool:vm_power%20tool:unknown").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_an_unknown_tool_is_answered_with_what_its_caller_may_call() {
+    let house = ConsoleServer::open().await;
+    let (staff, customer) = (staff_key(&house).await, house.one.key.clone());
+    let reader = house.key_of(KeySpec { read_only: true, ..KeySpec::full(house.one.account.clone(), "reads") }).await;
+    for (key, typed, message) in [
+        (&customer, "vm_pwer", "There is no such tool. Did you mean vm_power?"),
+        (&customer, "VM_GTE", "There is no such tool. Did you mean vm_get?"),
+        (&reader, "vm_pwer", "There is no such tool."),
+        (&reader, "vm_gte", "There is no such tool. Did you mean vm_get?"),
+        (&customer, "switch_engag", "There is no such tool."),
+        (&staff, "switch_engag", "There is no such tool. Did you mean switch_engage?"),
+        (&customer, "reboot", "There is no such tool."),
+    ] {
+        let answer = house.call(key, typed, json!({})).await;
+        assert_eq!((answer.code(), &answer.json()["error"]["message"]), ("unknown_tool".into(), &json!(message)), "{answer:?}");
+    }
+    for (path, typed, message) in [
+        ("/mcp", "vm_pwer", "There is no such tool. Did you mean vm_power?"),
+        ("/mcp/readonly", "vm_pwer", "There is no such tool."),
+        ("/mcp", "key_lst", "There is no such tool."),
+    ] {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": typed, "arguments": {}, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} } } });
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let asked = client.post(format!("{}{path}", house.base)).bearer_auth(&customer).json(&call);
+        let asked = asked.header("accept", ACCEPT).header("mcp-protocol-version", "2026-07-28");
+        let answer = send(asked.header("mcp-method", "tools/call").header("mcp-name", typed)).await.rpc();
+        assert_eq!(answer["error"]["message"], message, "{path}: {answer}");
+    }
+    let record = format!("{:?}", house.events("refused").await);
+    assert!(!record.contains("Did you mean") && !record.contains("vm_power"), "what is near is not on record: {record}");
+    let read = |name: &str| std::fs::read(house.dir.path().join(name)).unwrap_or_default();
+    let rooms = ["log.db", "log.db-wal", "views.db", "views.db-wal"].map(read).concat();
+    assert!(!String::from_utf8_lossy(&rooms).contains("Did you mean"), "nor in any room");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_an_unknown_argument_or_limit_is_answered_with_what_is_near() {
+    let house = ConsoleServer::open().await;
+    let (staff, customer) = (house.key_of_staff().await, &house.one.key);
+    for (key, tool, args, told) in [
+        (customer, "vm_get", json!({ "vmid": "web-1" }), "Did you mean vm_id?"),
+        (&staff, "limits_set", json!({ "limits": { "exce": { "admit": 1, "window_ms": 1000 } } }), "Did you mean exec?"),
+        (&staff, "limits_set", json!({ "quota": {} }), "Did you mean quotas?"),
+    ] {
+        let answer = house.call(key, tool, args).await;
+        assert!(said(&answer).contains(told), "{tool}: {answer:?}");
+    }
+    let strange = house.call(customer, "vm_get", json!({ "cAnArY7qXs4Zw0Kd": 1 })).await;
+    assert!(!strange.text.contains("cAnArY") && !strange.text.contains("Did you mean"), "{strange:?}");
+}
+
+#[test]
+fn near_the_command_line_offers_what_is_near() {
+    let data = Data::new(None);
+    for (args, told) in [
+        (&["call", "vm_pwer"][..], "'vm_power'"),
+        (&["polcy", "show"], "'policy'"),
+        (&["limits", "set", "limits.exce.admit=30"], "Did you mean `limits.exec`?"),
+        (&["limits", "set", "quota.keys.account=30"], "Did you mean `quotas`?"),
+        (&["limits", "set", "aproval_ms=30"], "Did you mean `approval_ms`?"),
+    ] {
+        let said = data.complaint(args);
+        assert!(said.contains(told) && !said.contains("vm_import"), "{args:?}: {said}");
+    }
+    for (name, told) in
+        [("FORELOG_LISTN", "did you mean `listen`, FORELOG_LISTEN?"), ("FORELOG_LIMIT__EXEC__ADMIT", "did you mean `limits`")]
+    {
+        let output = command(&data.at(&["account", "list"])).env(name, "127.0.0.1:1").output().expect("running forelog");
+        assert!(!output.status.success() && text(&output.stderr).contains(told), "{name}: {}", text(&output.stderr));
+    }
+    let other =
+        command(&data.at(&["account", "list"])).env("FORELOG_SERVICE_HOST", "10.0.0.1").output().expect("running forelog");
+    assert!(other.status.success(), "what another program sets is none of ours: {}", text(&other.stderr));
 }
 
 /// What the calls that a line finds are about: tool and text.

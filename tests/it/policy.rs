@@ -113,7 +113,7 @@ fn policy_default_set_keeps_accounts_apart() {
 fn policy_that_names_a_tool_that_does_not_exist_is_refused() {
     let text = r#"@id("gone") permit (principal, action == Forelog::Action::"vm_forget", resource);"#;
     let error = refusal(&[("10-own.cedar", OWN), ("20-gone.cedar", text)]);
-    let PolicyError::Invalid { file, message } = &error.error else { panic!("{error}") };
+    let PolicyError::Invalid { file, message, .. } = &error.error else { panic!("{error}") };
     assert_eq!(file, "20-gone.cedar");
     assert!(message.contains("vm_forget"), "{message}");
 }

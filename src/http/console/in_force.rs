@@ -62,7 +62,7 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         is_served: policies.is_served(),
         is_own: policies.is_own(),
         trouble: policies.node.trouble.as_deref().map(escape_hidden),
-        own_trouble: policies.node.own.as_ref().err().map(|why| escape_hidden(why)),
+        own_trouble: policies.node.own.as_ref().err().map(|why| escape_lines(why)),
         policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
         texts: text.iter().map(|(name, text)| (escape_hidden(name), escape_lines(text))).collect(),
         limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),

@@ -4,6 +4,7 @@
 //! Invariant: each case holds on both databases. Nodes are whole servers with configurations of their own on one log.
 
 mod changed;
+mod rejected;
 mod served;
 
 use std::path::Path;
