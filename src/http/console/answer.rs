@@ -46,7 +46,7 @@ pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answer
     let (state, Ok(Some(chain))) = (request.http.gateway.state(), ports.reader.chain(&record.call_id).await) else {
         return Answering::No;
     };
-    let now = state.in_log(ports.clock.now());
+    let now = ports.clock.now();
     let Some(mut approval) = row.and_then(|row| chain.approval(row).ok()).map(|approval| approval.standing(&state, now)) else {
         return Answering::No;
     };

@@ -40,7 +40,7 @@ pub async fn waiting(request: &SignedInRequest) -> usize {
     } else {
         store.state_under(&approvals_of(&request.principal.account)).await
     };
-    let now = state.in_log(request.http.gateway.control().ports.clock.now());
+    let now = request.http.gateway.control().ports.clock.now();
     let seen = Visibility::of_approver(&request.principal, &state);
     let read = rows.unwrap_or_default().into_iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
     let waits = |row: &Approval| !row.is_over(now) && seen.call(&row.account, row.credential.as_str());

@@ -1,8 +1,12 @@
 //! The inbox of calls that wait for a person.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use forelog::ambient::OsEntropy;
+use forelog::app::local_admin::LocalAdmin;
+use forelog::core::time::Clock;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{ConsoleServer, between};
@@ -151,4 +155,29 @@ async fn console_staff_say_why_before_they_see_or_answer_a_call_that_waits() {
     assert!(console.events("approval_decided").await.is_empty());
     let told = console.investigator().await.page(&format!("/console/calls/{call}")).await;
     assert!(told.contains("reboot"), "{told}");
+}
+
+/// The log's time is a day ahead of the clock that was accepted: whether a call still waits is judged by the clock, as the inbox does.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_what_waits_is_judged_by_the_clock_that_was_accepted() {
+    let (console, _policies) = holding().await;
+    let (staff, ahead) = (console.key_of_staff().await, 25 * 3_600_000_000);
+    console.clock.jump(ahead);
+    let wrong = json!({ "time": console.clock.now().rfc3339(), "reason": "it looked right" });
+    let accepted = console.rest(&staff, Method::POST, "/clock", Some(wrong)).await;
+    assert_eq!(accepted.status, StatusCode::OK, "{accepted:?}");
+    console.clock.jump(-ahead);
+    let clock = Arc::clone(&console.clock) as Arc<dyn Clock>;
+    let config = super::config(&console.dir, &console.more);
+    let local_admin = LocalAdmin::open(&config, clock, Arc::new(OsEntropy)).await.expect("a desk");
+    local_admin.accept_clock(console.clock.now(), "it was a day ahead").await.expect("accepted");
+    local_admin.close().await;
+
+    let call = ask(&console).await;
+    let owner = console.signed_in(&console.one.owner).await;
+    console.shows(&owner, "/console/approvals", &call).await;
+    let overview = owner.page("/console/").await;
+    assert!(overview.contains("1 call waits for approval"), "{overview}");
+    let page = owner.page(&format!("/console/calls/{call}")).await;
+    assert!(page.contains("This call waits for a person"), "{page}");
 }
