@@ -10,6 +10,7 @@ use super::Http;
 use super::console::frame::{in_force, touches};
 use crate::core::code::Code;
 use crate::core::id::AccountId;
+use crate::core::reading::Reading;
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Credential};
@@ -56,7 +57,7 @@ pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -
     if let Some(reason) = reason {
         asked["reason"] = json!(reason);
     }
-    http.gateway.check_reader(who, "accounts", None, asked).await?;
+    http.gateway.check_reader(who, Reading::Accounts, None, asked).await?;
     let ports = &http.gateway.control().ports;
     let vault = &ports.reader.vault;
     let unreadable = |_| Refusal::new(Code::ControlStateUnreadable, "The names of accounts cannot be read.");

@@ -20,6 +20,7 @@ use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::{Principal, Side};
 use crate::core::quota::QuotaKind;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search};
 use crate::core::visibility::Visibility;
@@ -83,9 +84,9 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     let place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, who)?;
     check_reason(who, &made.record, &export, reason)?;
     if who.side == Side::Staff {
-        let what = format!("exports/{}/file", made.record.call_id);
+        let what = Reading::ExportFile(made.record.call_id.clone());
         let asked = serde_json::json!({ "q": export.q, "reason": reason });
-        http.gateway.check_reader(who, &what, export.account.clone(), asked).await?;
+        http.gateway.check_reader(who, what, export.account.clone(), asked).await?;
     }
     let sheet = || -> Result<Sheet, Refusal> {
         let query = export.query(&http.gateway.state()).map_err(|_| changed())?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
@@ -25,7 +26,7 @@ async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: C
     let search =
         asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
-    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Calls, whose, noted).await?;
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
     let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };
     Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)

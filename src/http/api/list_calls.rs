@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::{CallFilters, page_size};
@@ -22,7 +23,7 @@ async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: C
     let search =
         asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
-    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Calls, whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
     let query = ActivityQuery { visibility, search, commands, limit, cursor, as_of: None };

@@ -12,6 +12,7 @@ use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -90,7 +91,7 @@ async fn read(
         return Err(Problem::malformed(fault));
     }
     let whose = asked.owner(&http.gateway.state());
-    http.gateway.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Events, whose, json!(asked)).await?;
     Ok(http.events(&caller.principal, asked).await?)
 }
 

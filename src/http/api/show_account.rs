@@ -12,6 +12,7 @@ use crate::core::code::Code;
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, SwitchId, UserId, VmId};
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::switch::Target;
@@ -90,7 +91,7 @@ async fn read(
         return Err(absent());
     }
     let asked = json!({ "account": id, "reason": reason });
-    http.gateway.check_reader(&caller.principal, &format!("accounts/{id}"), Some(id.clone()), asked).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Account(id.clone()), Some(id.clone()), asked).await?;
     let (state, ports) = (http.gateway.state(), &http.gateway.control().ports);
     let account = state.accounts.get(&id).ok_or_else(absent)?;
     let vault = &ports.reader.vault;

@@ -10,6 +10,7 @@ use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::engagement::check_target;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::switch::{Target, UnknownTarget};
 use crate::http::Http;
@@ -59,7 +60,7 @@ async fn read(
     let target: Target = target.parse().map_err(|error: UnknownTarget| Problem::malformed(error.to_string()))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
     let state = http.gateway.state();
-    http.gateway.check_reader(&caller.principal, "switches/reach", target.owner(&state), asked).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Reach, target.owner(&state), asked).await?;
     check_target(&target, &state, &http.gateway.control().ports.names())?;
     let under_way = impact::under_way(&http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::core::render_times::render_times;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
@@ -40,7 +41,7 @@ async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Resu
     if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.gateway.control().ports.clock.now()) {
         http.gateway.check_reader_still(&caller.principal).await?;
     } else {
-        http.gateway.check_reader(&caller.principal, "calls/live", whose, noted).await?;
+        http.gateway.check_reader(&caller.principal, Reading::LiveCalls, whose, noted).await?;
     }
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
     let query = ActivityQuery { visibility, search, commands, limit: 1, ..ActivityQuery::default() };

@@ -21,6 +21,7 @@ use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::job::Run;
 use crate::core::noun::vm::VM;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
@@ -185,7 +186,7 @@ fn outcome(status: Status, wanted: Option<&str>) -> Choice {
 
 /// A page of calls, or a refusal that names the filter which cannot be read. Staff's reading is written down.
 pub async fn find(request: &SignedInRequest, asked: &CallFilters) -> Result<ActivityPage, PageError> {
-    let query = query(request, asked, "calls").await?;
+    let query = query(request, asked, Reading::Calls).await?;
     Ok(request.http.gateway.control().ports.activity.list(query).await?)
 }
 
@@ -194,7 +195,7 @@ fn error_text(refusal: &Refusal) -> String {
 }
 
 /// What `asked` means for this person, who may ask it.
-pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: &str) -> Result<ActivityQuery, PageError> {
+pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: Reading) -> Result<ActivityQuery, PageError> {
     query_at(request, asked, what, request.http.gateway.control().ports.clock.now()).await
 }
 
@@ -202,7 +203,7 @@ pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: &str) -
 pub async fn query_at(
     request: &SignedInRequest,
     asked: &CallFilters,
-    what: &str,
+    what: Reading,
     now: Micros,
 ) -> Result<ActivityQuery, PageError> {
     let (search, whose) = sought(request, asked, now)?;

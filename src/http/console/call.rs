@@ -23,6 +23,7 @@ use crate::core::call::Status;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
 use crate::core::noun::vm::VM;
+use crate::core::reading::Reading;
 use crate::core::render_times::render_times;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
@@ -89,7 +90,7 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value
         }
         whose = Some(record.account);
     }
-    request.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
+    request.check_reader(Reading::Call(Some(id.clone())), whose, object!({ "call_id": id })).await?;
     let visibility = request.visibility();
     let record = activity.call(&visibility, &id).await?.ok_or(PageError::NotFound)?;
     let timeline = activity.timeline(&visibility, &id).await?.ok_or(PageError::NotFound)?;

@@ -13,6 +13,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::control::Reply;
 use crate::core::call::Status;
+use crate::core::reading::Reading;
 use crate::core::time::Micros;
 use crate::http::exports::{Made, check_reason, download, find, list};
 use crate::tools::export::CREATE;
@@ -57,7 +58,7 @@ struct File {
 
 /// The list.
 pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
-    request.check_reader("exports", Some(request.principal.account.clone()), json!({})).await?;
+    request.check_reader(Reading::Exports, Some(request.principal.account.clone()), json!({})).await?;
     let mut rows = Vec::new();
     for made in list(&request.http, &request.principal).await? {
         rows.push(row(made, &request).await);
@@ -68,7 +69,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
 
 /// One of them.
 pub async fn one(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
-    request.check_reader(&format!("exports/{id}"), Some(request.principal.account.clone()), json!({})).await?;
+    let call = id.parse().map_err(|_| PageError::NotFound)?;
+    request.check_reader(Reading::ExportPage(call), Some(request.principal.account.clone()), json!({})).await?;
     let made = find(&request.http, &request.principal, &id).await?;
     Ok(page(&One { frame: Frame::of("Export", place(&request), &request).await, row: row(made, &request).await }))
 }

@@ -56,6 +56,7 @@ mod people;
 mod period;
 mod policy_text;
 mod power;
+mod reading_words;
 mod reason;
 mod refused;
 mod request;

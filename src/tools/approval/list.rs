@@ -12,6 +12,7 @@ use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::redact::Sensitivity::Content;
 use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
@@ -96,7 +97,7 @@ async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Out
     check_reason_if_any(reason.as_deref())?;
     let state = fresh(&execution).await?;
     if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
-        record_read(&execution, None, "approvals".to_owned(), json!({ "reason": reason })).await?;
+        record_read(&execution, None, Reading::Approvals, json!({ "reason": reason })).await?;
     }
     let (store, who) = (&execution.ports.reader.store, &execution.principal);
     let rows = match who.side {

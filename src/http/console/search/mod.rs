@@ -27,6 +27,7 @@ use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::Position;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault as Unreadable, Field, Search};
@@ -144,7 +145,7 @@ async fn check_named(request: &SignedInRequest, named: &str) -> Result<(), PageE
     if request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
     }
-    Ok(request.check_reader("search", None, json!({ "q": named })).await?)
+    Ok(request.check_reader(Reading::Search, None, json!({ "q": named })).await?)
 }
 
 async fn searched(request: &SignedInRequest, given: Given, search: &Search, now: Micros) -> Result<Response, PageError> {
@@ -152,7 +153,7 @@ async fn searched(request: &SignedInRequest, given: Given, search: &Search, now:
     let (at, activity) = (at.unwrap_or(now), &request.http.gateway.control().ports.activity);
     let is_later = cursor.is_some();
     let asked = CallFilters { q: Some(line.to_string()), cursor, ..CallFilters::default() };
-    let query = query_at(request, &asked, "calls", at).await?;
+    let query = query_at(request, &asked, Reading::Calls, at).await?;
     let shown = blank(request, &line, None, search).await;
     let listed = match in_time(activity.list(query.clone()).await)? {
         Ok(listed) => listed,
