@@ -48,6 +48,7 @@ mod taken;
 mod tenants;
 mod told;
 mod twins;
+mod unread_vault;
 
 use std::sync::Arc;
 
