@@ -1,6 +1,6 @@
 //! `GET /console/activity`: what happened, newest first. The address is the whole state; a page never shifts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::Query;
@@ -15,10 +15,10 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::period::links;
 use super::request::SignedInRequest;
-use super::who::account_names;
+use super::who::{account_names, emails, person_of};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, UserId};
 use crate::core::job::Run;
 use crate::core::noun::vm::VM;
 use crate::core::reading::Reading;
@@ -350,14 +350,10 @@ fn tool_name(record: &CallRecord, act: &Act) -> String {
 
 /// The people that the console acted for, by their credential's id.
 async fn people(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
-    let (state, vault) = (request.http.gateway.state(), &request.http.gateway.control().ports.reader.vault);
-    let mut people = BTreeMap::new();
-    let called: BTreeSet<&str> = items.iter().map(|record| record.credential.as_str()).collect();
-    for id in called {
-        let row = id.parse().ok().and_then(|id| state.credentials.get(&id)).filter(|row| row.created.role.is_some());
-        let Some(row) = row else { continue };
-        let email = vault.email(&row.created.user).await.ok().flatten();
-        people.extend(email.map(|email| (id.to_owned(), escape_hidden(&email))));
-    }
-    people
+    let state = request.http.gateway.state();
+    let acts_for =
+        |record: &CallRecord| Some((record.credential.clone(), person_of(&record.credential.parse().ok()?, &state)?.clone()));
+    let people: BTreeMap<String, UserId> = items.iter().filter_map(acts_for).collect();
+    let emails = emails(request, &people.values().cloned().collect()).await.unwrap_or_default();
+    people.into_iter().filter_map(|(key, user)| Some((key, emails.get(user.as_str())?.clone()))).collect()
 }
