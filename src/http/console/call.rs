@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
 use super::activity::{Pairs, Row, rows};
-use super::answer::{Answering, answering, check_said_why};
+use super::answer::{Answering, answering, check_said_why, refused, submit};
+use super::form::Posted;
+use super::form_state::FormState;
 use super::format::{escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
 use super::integrity::{IntegrityCheck, check};
@@ -18,6 +20,7 @@ use super::request::SignedInRequest;
 use super::search::line::Line;
 use super::terminal::Terminal;
 use super::timeline::{Step, steps};
+use super::told;
 use super::who::person;
 use crate::core::call::Status;
 use crate::core::event::{Event, EventKind};
@@ -59,6 +62,7 @@ struct Call {
     without_exit: String,
     why: Option<Why>,
     answering: Answering,
+    draft: FormState,
     answered: Option<String>,
 }
 
@@ -99,33 +103,51 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value
 
 /// The page.
 pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
-    let (record, timeline) = found(&request, &id).await?;
+    let shows_raw = pairs.iter().any(|(name, value)| name == "as" && value == "json");
+    shown(&request, &id, shows_raw, FormState::default()).await
+}
+
+/// An answer, if it waits for one. What was refused is shown again with why, on the call as it stands.
+pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let call: CallId = id.parse().map_err(|_| PageError::NotFound)?;
+    let here = format!("/console/calls/{call}");
+    check_said_why(&request, &here)?;
+    match submit(&request, &call, &fields).await {
+        Ok(done) => Ok(told::after(&request, &format!("{here}#answered"), done)),
+        Err(fault) => shown(&request, &id, false, refused(fields, fault)?).await,
+    }
+}
+
+async fn shown(request: &SignedInRequest, id: &str, shows_raw: bool, draft: FormState) -> Result<Response, PageError> {
+    let (record, timeline) = found(request, id).await?;
     let gateway = &request.http.gateway;
-    let row = rows(std::slice::from_ref(&record), &request).await.pop().ok_or(PageError::NotFound)?;
+    let row = rows(std::slice::from_ref(&record), request).await.pop().ok_or(PageError::NotFound)?;
     let part = |name: &str| timeline.get(name).filter(|value| !value.is_null()).map(json);
     let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
     let mut steps = steps(events, &gateway.state(), gateway.control().ports.clock.now());
     let mut answered = None;
     for (step, raw) in steps.iter_mut().zip(events) {
         let Ok(event) = serde_json::from_value::<Event>(raw["leaf"].clone()) else { continue };
-        step.decided = decided_by(&request, &event).await;
-        step.facts.extend(answered_by(&request, &event).await);
-        answered = said_by(&request, &event).await.or(answered);
+        step.decided = decided_by(request, &event).await;
+        step.facts.extend(answered_by(request, &event).await);
+        answered = said_by(request, &event).await.or(answered);
     }
     let terminal = Terminal::of(&record.tool, &timeline);
-    Ok(page(&Call {
-        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
+    let status = draft.status();
+    let shown = page(&Call {
+        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", request).await,
         steps,
-        integrity: check(&request, events).await,
+        integrity: check(request, events).await,
         raw: json(&render_times(timeline.clone())),
-        shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
-        deeds: deeds(&request, &record),
+        shows_raw,
+        deeds: deeds(request, &record),
         marks: marks(&timeline),
         bad_exit: terminal.as_ref().and_then(|terminal| terminal.exit).filter(|exit| *exit != 0),
         without_exit: without_exit(record.status, timeline["durations"]["ran"].as_i64()),
         terminal,
-        why: why(&request, &record, &timeline).await,
-        answering: answering(&request, &record).await,
+        why: why(request, &record, &timeline).await,
+        answering: answering(request, &record).await,
+        draft,
         answered,
         arguments: part("arguments"),
         result: part("result"),
@@ -137,7 +159,8 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
         session: record.session,
         ip: record.ip,
         row,
-    }))
+    });
+    Ok((status, shown).into_response())
 }
 
 /// The same as JSON, leaves included, as the API answers it.

@@ -126,7 +126,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/vms/{id}/exec", post(vm::set_exec))
         .route("/vms/{id}/stop", post(vm::stop))
         .route("/calls/{id}/raw", get(call::raw))
-        .route("/calls/{id}/answer", post(answer::submit))
+        .route("/calls/{id}/answer", post(call::answer))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
         .route("/accounts", get(account_list::show))
         .route("/accounts/{id}", get(accounts::show))

@@ -181,3 +181,30 @@ async fn console_what_waits_is_judged_by_the_clock_that_was_accepted() {
     let page = owner.page(&format!("/console/calls/{call}")).await;
     assert!(page.contains("This call waits for a person"), "{page}");
 }
+
+/// An answer that is refused is shown again with what was typed and why, in the inbox and on the call's page alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_refused_answer_keeps_what_was_typed() {
+    let (console, _policies) = holding().await;
+    let call = ask(&console).await;
+    let owner = console.signed_in(&console.one.owner).await;
+    let forms = [format!("/console/approvals/{call}"), format!("/console/calls/{call}/answer")];
+    let long = "x".repeat(501);
+    for form in &forms {
+        let refused = owner.submit(form, &[("verdict", "reject"), ("reason", &long)]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}: {refused:?}");
+        assert!(refused.text.contains(&long) && refused.text.contains("at most 500 characters"), "{form}: {refused:?}");
+        let unread = owner.submit(form, &[("verdict", "perhaps"), ("reason", "not at noon")]).await;
+        assert_eq!(unread.status, StatusCode::BAD_REQUEST, "{form}: {unread:?}");
+        assert!(unread.text.contains("value=\"not at noon\"") && unread.text.contains("role=\"alert\""), "{form}: {unread:?}");
+    }
+    assert!(console.events("approval_decided").await.is_empty());
+    let done = owner.submit(&forms[1], &[("verdict", "reject"), ("reason", "not at noon")]).await;
+    assert_eq!(done.header("location"), format!("/console/calls/{call}#answered"), "{done:?}");
+    for form in &forms {
+        let late = owner.submit(form, &[("verdict", "approve")]).await;
+        assert_eq!(late.status, StatusCode::CONFLICT, "{form}: {late:?}");
+        assert!(late.text.contains("role=\"alert\"") && late.text.contains("<nav"), "{form}: {late:?}");
+    }
+    assert_eq!(console.events("approval_decided").await.len(), 1);
+}

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
 use super::callers::Callers;
+use super::form_state::FormState;
 use super::format::{FilterLink, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
@@ -77,6 +78,7 @@ struct Page {
     live: String,
     may_export: bool,
     saved: Vec<Saved>,
+    draft: FormState,
     words: Vec<String>,
 }
 
@@ -202,8 +204,15 @@ async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>,
         may_export: request.may(Scope::StaffExport),
         live: encoded(&line.to_string()),
         saved: saved::all(request).await,
+        draft: FormState::default(),
         words: words::of(&request.http.gateway.control().catalogue),
     }
+}
+
+/// The page of a line that could not be saved, without looking for it again.
+async fn unsaved(request: &SignedInRequest, line: &Line, draft: FormState) -> Response {
+    let status = draft.status();
+    (status, page(&Page { draft, ..blank(request, line, None, &Search::default()).await })).into_response()
 }
 
 /// The parts of the time that may be chosen, as items of the line.

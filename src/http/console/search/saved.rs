@@ -5,11 +5,17 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::line::Line;
+use super::unsaved;
 use crate::http::console::form::Posted;
+use crate::http::console::form_state::{Argument, FormState};
 use crate::http::console::format::escape_hidden;
 use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
 use crate::http::console::told;
+
+/// What a search is kept with, and what that takes.
+const ARGUMENTS: [Argument; 1] =
+    [Argument { name: "name", field: "name", takes: "The name of a search has 1 to 80 characters." }];
 
 /// A search in the list.
 pub struct Saved {
@@ -47,15 +53,22 @@ pub async fn all(request: &SignedInRequest) -> Vec<Saved> {
 
 /// Keeps a line under a name.
 pub async fn keep(Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    let (name, line) = (fields.text("name"), Line::of(fields.text("line")));
+    let line = Line::of(fields.text("line"));
     if !request.is_staff() {
         return Err(PageError::NotFound);
     }
+    match keep_line(&request, fields.text("name"), &line).await {
+        Ok(()) => Ok(told::after(&request, &line.href(), "Search saved.")),
+        Err(fault) => Ok(unsaved(&request, &line, FormState::of(fields, fault, "name", &ARGUMENTS)?).await),
+    }
+}
+
+async fn keep_line(request: &SignedInRequest, name: &str, line: &Line) -> Result<(), PageError> {
     if name.is_empty() || line.to_string().is_empty() {
         return Err(PageError::Unreadable("A search needs a name, and a line."));
     }
     request.done("search_keep", json!({ "name": name, "line": line.to_string() })).await?;
-    Ok(told::after(&request, &line.href(), "Search saved."))
+    Ok(())
 }
 
 /// Forgets one's own, or anybody's, for an admin.
