@@ -36,6 +36,7 @@ pub mod live;
 pub mod local;
 pub mod mcp;
 mod metrics;
+mod open_approvals;
 mod origin;
 mod problem;
 mod query;
@@ -94,6 +95,8 @@ pub struct Http {
     api: api::Described,
     /// Who has watched what until when.
     watches: live::Watches,
+    /// The calls that wait for a person, as pages count them.
+    open_approvals: open_approvals::OpenApprovals,
     /// What is counted out for downloads.
     recounts: download_limiter::DownloadLimiter,
     mcp: mcp::Mcp,
@@ -125,6 +128,7 @@ impl Http {
             scraped: single_flight::SingleFlight::default(),
             api: api::Described::default(),
             watches,
+            open_approvals: open_approvals::OpenApprovals::default(),
             recounts,
             mcp,
             draining,

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::appearance::Appearance;
-use super::attention::waiting;
+use super::attention::{Waiting, waiting};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
@@ -36,7 +36,7 @@ pub struct Frame {
     /// Where to go.
     pub nav: Vec<Link>,
     /// How many calls wait that whoever looks may answer for.
-    pub waiting: usize,
+    pub waiting: Waiting,
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
     /// How many more there are.
@@ -76,7 +76,7 @@ pub struct Link {
     /// It is where we are.
     pub is_here: bool,
     /// How many wait there, and what that is called; nothing if none does.
-    pub badge: Option<(usize, &'static str)>,
+    pub badge: Option<(String, &'static str)>,
 }
 
 /// A switch in force.
@@ -144,7 +144,7 @@ impl Frame {
             path: "/console/".to_owned(),
             who: None,
             nav: Vec::new(),
-            waiting: 0,
+            waiting: Waiting::Exactly(0),
             switches: Vec::new(),
             more_switches: 0,
             notices: Notices::default(),
@@ -205,18 +205,17 @@ impl Frame {
 
 /// How many wait behind the places of the navigation.
 struct Badges {
-    waiting: usize,
+    waiting: Waiting,
     switches: usize,
 }
 
 impl Badges {
-    fn of(&self, href: &str) -> Option<(usize, &'static str)> {
-        let badge = match href {
-            "/console/approvals" => (self.waiting, "waiting"),
-            "/console/switches" => (self.switches, "in force"),
-            _ => return None,
-        };
-        Some(badge).filter(|(count, _)| *count > 0)
+    fn of(&self, href: &str) -> Option<(String, &'static str)> {
+        match href {
+            "/console/approvals" => self.waiting.badge(),
+            "/console/switches" => (self.switches > 0).then(|| (self.switches.to_string(), "in force")),
+            _ => None,
+        }
     }
 }
 

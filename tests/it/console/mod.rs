@@ -49,6 +49,7 @@ mod tenants;
 mod told;
 mod twins;
 mod unread_vault;
+mod waiting;
 
 use std::sync::Arc;
 
