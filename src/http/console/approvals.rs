@@ -1,5 +1,7 @@
 //! `/console/approvals`: the calls that wait for a person, with what they would do, and this person's answer.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -17,7 +19,7 @@ use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::told;
-use super::who::person;
+use super::who::emails;
 use crate::core::id::{CallId, VmId};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
@@ -85,7 +87,7 @@ async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState
     let found = request.done("approval_list", json!({ "reason": request.reason })).await?;
     let items = found["items"].as_array().map_or(&[][..], Vec::as_slice);
     let ids: Vec<String> = items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect();
-    let mut asked_for = listed(request, &ids).await;
+    let mut asked_for = listed(request, &ids).await?;
     let (status, trouble) = match &refused {
         Some((call, form)) => {
             let waits = ids.iter().any(|id| id == call.as_str());
@@ -94,12 +96,14 @@ async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState
         }
         None => (StatusCode::OK, None),
     };
-    let mut waiting = Vec::new();
-    for item in items {
+    let people = items.iter().flat_map(|item| consents(item).chain(item["user"].as_str()));
+    let emails = emails(request, &people.filter_map(|id| id.parse().ok()).collect()).await?;
+    let waiting = items.iter().map(|item| {
         let row = item["id"].as_str().and_then(|id| asked_for.remove(id));
         let form = refused.take_if(|(call, _)| item["id"] == call.as_str()).map(|(_, form)| form).unwrap_or_default();
-        waiting.push(Waiting { form, ..read(request, item, row).await });
-    }
+        Waiting { form, ..read(request, item, row, &emails) }
+    });
+    let waiting = waiting.collect();
     let decided = decided(request).await?;
     let frame = Frame::of("Approvals", HERE, request).await;
     Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, trouble })).into_response())
@@ -134,16 +138,18 @@ fn why_not(request: &SignedInRequest, item: &Value) -> Option<&'static str> {
     }
 }
 
-async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Waiting {
+/// Who has said yes to a call.
+fn consents(item: &Value) -> impl Iterator<Item = &str> {
+    item["approvals"].as_array().into_iter().flatten().filter_map(|consent| consent["by"].as_str())
+}
+
+fn read(request: &SignedInRequest, item: &Value, row: Option<Row>, emails: &BTreeMap<String, String>) -> Waiting {
     let text = |name: &str| item[name].as_str().map(str::to_owned);
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let time = |name: &str| {
         item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| DisplayTime::of(at, now)).unwrap_or_default()
     };
-    let mut agreed = Vec::new();
-    for consent in item["approvals"].as_array().into_iter().flatten() {
-        agreed.push(person(request, consent["by"].as_str().map(str::to_owned)).await);
-    }
+    let person = |id: &str| emails.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let key = text("credential").unwrap_or_default();
     let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
     let tool = escape_hidden(&text("tool").unwrap_or_default());
@@ -155,7 +161,7 @@ async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Wait
         tool,
         vm,
         account: text("account").filter(|_| request.is_staff()),
-        by: person(request, text("user")).await,
+        by: person(item["user"].as_str().unwrap_or_default()),
         key: label.unwrap_or(key),
         why: escape_hidden(&text("why").unwrap_or_default()),
         arguments: shown_json(&item["arguments"]),
@@ -163,7 +169,7 @@ async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Wait
         held: time("held_at"),
         expires: time("expires_at"),
         needs_two: item["second_person"].as_bool().unwrap_or_default(),
-        agreed,
+        agreed: consents(item).map(person).collect(),
         may_reject: request.may_approve(),
         why_not: why_not(request, item),
         form: FormState::default(),
