@@ -65,10 +65,8 @@ pub struct Choice {
 
 #[derive(Template)]
 #[template(path = "activity.html")]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by the template")]
 struct Activity {
     frame: Frame,
-    is_staff: bool,
     asked: CallFilters,
     outcomes: Vec<Choice>,
     vms: Vec<Choice>,
@@ -129,7 +127,6 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         None => Vec::new(),
     };
     Ok(page(&Activity {
-        is_staff: request.is_staff(),
         outcomes: OUTCOMES.iter().map(|status| outcome(*status, asked.outcome.as_deref())).collect(),
         vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
         keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
