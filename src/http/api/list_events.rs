@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
+use crate::core::engagement::WHY_STAFF_ASK;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::reading::Reading;
@@ -38,7 +39,8 @@ pub struct EventFilters {
     pub from: Option<String>,
     /// Happened before this. RFC 3339, or a date.
     pub to: Option<String>,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     pub reason: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 200))]

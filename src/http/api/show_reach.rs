@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
-use crate::core::engagement::check_target;
+use crate::core::engagement::{WHY_STAFF_ASK, check_target};
 use crate::core::principal::Side;
 use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
@@ -23,7 +23,8 @@ use crate::http::problem::Problem;
 pub struct ReachQuery {
     /// What would be stopped, as switch_engage takes it.
     target: String,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     reason: Option<String>,
 }
 

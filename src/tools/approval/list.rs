@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{may_answer_any, may_see};
 use crate::core::approval::Approval;
 use crate::core::call::Outcome;
-use crate::core::engagement::{REASON, check_reason_if_any};
+use crate::core::engagement::{REASON, WHY_STAFF_ASK, check_reason_if_any};
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
@@ -32,8 +32,8 @@ pub(super) static LIST: Operation<Args, Output> = administration("approval_list"
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// Why the staff asks. Written down with the reading, and of no effect.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK, extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
 }
 
