@@ -7,7 +7,7 @@ use super::declared::mirror;
 use super::named::{Name, account_of};
 use super::table::table;
 use super::{Answer, CliError, Context};
-use crate::app::local_admin::LocalAdmin;
+use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::app::registry::IssuedPassword;
 use crate::app::rooms;
 use crate::config::Config;
@@ -122,11 +122,12 @@ fn new_user_answer(person: &IssuedPassword) -> Answer {
 
 async fn list(local_admin: &LocalAdmin) -> Result<Answer, CliError> {
     let (mut items, mut rows) = (Vec::new(), Vec::new());
-    let people = local_admin.rooms.vault.users().await.map_err(crate::app::local_admin::LocalAdminError::from)?;
+    let vault = &local_admin.rooms.vault;
+    let people = vault.users().await.map_err(LocalAdminError::from)?;
+    let mut names = vault.account_names().await.map_err(LocalAdminError::from)?;
     let state = local_admin.state().await?;
     for account in state.accounts.values() {
-        let name =
-            local_admin.rooms.vault.account_name(&account.id).await.map_err(crate::app::local_admin::LocalAdminError::from)?;
+        let name = names.remove(account.id.as_str());
         let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());
         let emails: Vec<&str> = own.map(|person| person.email.as_str()).collect();
         let shown = name.clone().unwrap_or_else(|| "-".into());

@@ -11,6 +11,7 @@ use super::{Answer, CliError, Context};
 use crate::app::local_admin::LocalAdmin;
 use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::{AccountId, Position};
+use crate::core::reading::Reading;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::visible::counted;
@@ -93,7 +94,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let note =
         local_admin.note(&state.operator_account(), json!({ "asked": filter.filter, "plaintext": filter.plaintext })).await?;
-    let notice = Notice::LogRead { user: None, account: read, what: "export".into() };
+    let notice = Notice::LogRead { user: None, account: read, what: Reading::Bundle };
     let event = Some(note.id());
     local_admin.change([note], Notify { notice, event }).await?;
     let bar = Bar::new("events");

@@ -90,25 +90,20 @@ pub struct Wanted {
 
 /// Does it.
 pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliError> {
-    if let KeyCommand::Revoke { key } = command {
-        return revoke(&key, context).await;
-    }
-    let local_admin = if matches!(command, KeyCommand::List { .. }) {
-        context.local_admin_to_read().await?
-    } else {
-        context.local_admin().await?
-    };
     match command {
         KeyCommand::Create(wanted) => {
+            let local_admin = context.local_admin().await?;
             let spec = spec(wanted, &local_admin).await?;
             Ok(new_key_answer(&local_admin.create_key(spec).await?))
         }
         KeyCommand::Rotate { key } => {
+            let local_admin = context.local_admin().await?;
             let key = named::key(&local_admin, &key).await?;
             Ok(new_key_answer(&local_admin.rotate_key(&key).await?))
         }
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
+            let local_admin = context.local_admin_to_read().await?;
             let (state, now) = (local_admin.state().await?, local_admin.now().await?);
             let keys: Vec<&Credential> = match &account {
                 Some(account) => state.keys_of(&named::account(&local_admin, account).await?).collect(),

@@ -94,36 +94,33 @@ pub enum SwitchCommand {
 
 /// Does it.
 pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, CliError> {
-    if matches!(command, SwitchCommand::Drill) {
-        return drill(context).await;
-    }
-    if matches!(command, SwitchCommand::List) {
-        let local_admin = context.local_admin_to_read().await?;
-        return Ok(list(&local_admin, context.config.lease()).await?.read_without_vault(local_admin.without_vault.as_deref()));
-    }
-    let local_admin = context.local_admin_to_stop().await?;
-    let answer = act(command, context, &local_admin).await?;
-    Ok(answer.without_vault(local_admin.without_vault.as_deref()))
-}
-
-async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin) -> Result<Answer, CliError> {
     match command {
         SwitchCommand::Drill => drill(context).await,
-        SwitchCommand::List => list(local_admin, context.config.lease()).await,
-        SwitchCommand::Release { switch, break_glass: false, .. } => Err(not_released_here(local_admin, &switch).await?),
+        SwitchCommand::List => {
+            let local_admin = context.local_admin_to_read().await?;
+            let answer = list(&local_admin, context.config.lease()).await?;
+            Ok(answer.read_without_vault(local_admin.without_vault.as_deref()))
+        }
+        SwitchCommand::Release { switch, break_glass: false, .. } => {
+            Err(not_released_here(&context.local_admin_to_stop().await?, &switch).await?)
+        }
         SwitchCommand::Release { switch, ramp, reason, .. } => {
-            release(local_admin, switch, ramp.map(Duration::from_mins), &reason).await
+            let local_admin = context.local_admin_to_stop().await?;
+            let answer = release(&local_admin, switch, ramp.map(Duration::from_mins), &reason).await?;
+            Ok(answer.without_vault(local_admin.without_vault.as_deref()))
         }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
+            let local_admin = context.local_admin_to_stop().await?;
             let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
             let is_exact = matches!(target, TargetName::Exact(_));
-            let target = named::target(local_admin, target).await?;
+            let target = named::target(&local_admin, target).await?;
             let owner = if is_exact { None } else { target.owner(&local_admin.state().await?) };
-            let whose = named::whose(local_admin, owner.as_ref()).await;
+            let whose = named::whose(&local_admin, owner.as_ref()).await;
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
-            Ok(fenced(local_admin, &switch, (&target, &whose), context.config.lease()).await?.on(context))
+            let answer = fenced(&local_admin, &switch, (&target, &whose), context.config.lease()).await?.on(context);
+            Ok(answer.without_vault(local_admin.without_vault.as_deref()))
         }
     }
 }

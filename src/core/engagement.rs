@@ -19,6 +19,9 @@ use super::visible::says_something;
 /// Most characters of a reason.
 pub const REASON: usize = 500;
 
+/// What the reason of a reading is, where it is nothing more.
+pub const WHY_STAFF_ASK: &str = "Why the staff asks. Written down with the reading, and of no effect.";
+
 /// Most characters of what a refused caller is told.
 pub const MESSAGE: usize = 500;
 

@@ -43,6 +43,7 @@ pub mod proposal;
 pub mod protocol;
 pub mod quota;
 pub mod ramp;
+pub mod reading;
 pub mod redact;
 pub mod refusal;
 pub mod render_times;

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Http;
-use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side};
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
@@ -55,12 +55,11 @@ pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -
     if let Some(reason) = reason {
         asked["reason"] = json!(reason);
     }
-    http.gateway.check_reader(who, "accounts", None, asked).await?;
+    http.gateway.check_reader(who, Reading::Accounts, None, asked).await?;
     let ports = &http.gateway.control().ports;
     let vault = &ports.reader.vault;
-    let unreadable = |_| Refusal::new(Code::ControlStateUnreadable, "The names of accounts cannot be read.");
-    let mut names = vault.account_names().await.map_err(unreadable)?;
-    let people = if q.is_empty() { Vec::new() } else { vault.users_with_email(q).await.map_err(unreadable)? };
+    let mut names = vault.account_names().await?;
+    let people = if q.is_empty() { Vec::new() } else { vault.users_with_email(q).await? };
     let (state, now) = (http.gateway.state(), ports.clock.now());
     let by_email: BTreeSet<AccountId> =
         people.into_iter().filter(|person| person.role_in(&state).is_some()).map(|person| person.account).collect();

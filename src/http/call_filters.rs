@@ -45,9 +45,9 @@ pub struct CallFilters {
     pub from: Option<String>,
     /// Asked for before this. RFC 3339, or a date.
     pub to: Option<String>,
-    /// Words of the public arguments, and conditions, as in the console's search.
+    /// Words of the public arguments and of commands, and conditions, as in the console's search.
     pub q: Option<String>,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks. Written down with the reading. The words of q are looked for in commands only if it is given, and one account is named.
     pub reason: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 200))]

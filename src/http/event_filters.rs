@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Http;
 use super::call_filters::{PAGE, fits, page_size};
 use crate::core::code::Code;
+use crate::core::engagement::WHY_STAFF_ASK;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
@@ -32,7 +33,8 @@ pub struct EventFilters {
     pub from: Option<String>,
     /// Happened before this. RFC 3339, or a date.
     pub to: Option<String>,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     pub reason: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 200))]

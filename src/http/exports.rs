@@ -20,10 +20,12 @@ use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::{Principal, Side};
 use crate::core::quota::QuotaKind;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search};
 use crate::core::visibility::Visibility;
 use crate::core::visible::says_something;
+use crate::log::reading::ReadError;
 use crate::tools::export::sheet::Sheet;
 use crate::tools::export::{CREATE, Export};
 use crate::tools::{ActivityQuery, CallRecord, NodeSlot};
@@ -44,11 +46,8 @@ pub async fn list(http: &Http, who: &Principal) -> Result<Vec<Made>, Refusal> {
     let mut search = Search::default();
     search.only(Field::Tool, CREATE).map_err(|fault| Refusal::new(Code::InternalError, fault.to_string()))?;
     let query = ActivityQuery { visibility: own(http, who), search, limit: MAX_LISTED, ..ActivityQuery::default() };
-    let mut made = Vec::new();
-    for record in http.gateway.control().ports.activity.list(query).await?.items {
-        made.push(read(http, record).await?);
-    }
-    Ok(made)
+    let records = http.gateway.control().ports.activity.list(query).await?.items;
+    read(http, who, records).await
 }
 
 /// One of them. Absent and not one's own look the same.
@@ -57,7 +56,7 @@ pub async fn find(http: &Http, who: &Principal, id: &str) -> Result<Made, Refusa
     let id: CallId = id.parse().map_err(|_| absent())?;
     let found = http.gateway.control().ports.activity.call(&own(http, who), &id).await?;
     let record = found.filter(|record| record.tool == CREATE).ok_or_else(absent)?;
-    read(http, record).await
+    read(http, who, vec![record]).await?.pop().ok_or_else(absent)
 }
 
 /// Exports are of whoever made them: the staff's are the staff's, all of them.
@@ -65,14 +64,22 @@ fn own(http: &Http, who: &Principal) -> Visibility {
     if who.side == Side::Staff { Visibility::Account(who.account.clone()) } else { Visibility::of(who, &http.gateway.state()) }
 }
 
-async fn read(http: &Http, record: CallRecord) -> Result<Made, Refusal> {
-    if record.status != Status::Succeeded {
-        return Ok(Made { record, export: None });
-    }
-    let told =
-        http.gateway.control().ports.activity.timeline(&Visibility::Account(record.account.clone()), &record.call_id).await?;
-    let result = told.and_then(|told| told.result);
-    Ok(Made { record, export: result.and_then(|result| serde_json::from_value(result).ok()) })
+/// Calls that made exports with what they recorded, in one read.
+async fn read(http: &Http, who: &Principal, records: Vec<CallRecord>) -> Result<Vec<Made>, Refusal> {
+    let done = records.iter().filter(|record| record.status == Status::Succeeded);
+    let ids: Vec<CallId> = done.map(|record| record.call_id.clone()).collect();
+    let results = http.gateway.control().ports.reader.results_of(&ids, &own(http, who)).await;
+    let mut results = results.map_err(|error| unreadable(&error))?;
+    let made = records.into_iter().map(|record| {
+        let result = results.remove(&record.call_id);
+        Made { export: result.and_then(|result| serde_json::from_value(result).ok()), record }
+    });
+    Ok(made.collect())
+}
+
+fn unreadable(error: &ReadError) -> Refusal {
+    tracing::error!(error = error as &dyn std::error::Error, "exports cannot be read");
+    Refusal::new(Code::AuditUnavailable, "The exports cannot be read now.")
 }
 
 /// The file, made again.
@@ -83,9 +90,9 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     let place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, who)?;
     check_reason(who, &made.record, &export, reason)?;
     if who.side == Side::Staff {
-        let what = format!("exports/{}/file", made.record.call_id);
+        let what = Reading::ExportFile(made.record.call_id.clone());
         let asked = serde_json::json!({ "q": export.q, "reason": reason });
-        http.gateway.check_reader(who, &what, export.account.clone(), asked).await?;
+        http.gateway.check_reader(who, what, export.account.clone(), asked).await?;
     }
     let sheet = || -> Result<Sheet, Refusal> {
         let query = export.query(&http.gateway.state()).map_err(|_| changed())?;

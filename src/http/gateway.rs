@@ -21,6 +21,7 @@ use crate::core::id::{AccountId, CallId};
 use crate::core::lineage::{LineageRows, alive};
 use crate::core::principal::{Principal, Side};
 use crate::core::proposal::{Proposal, Verdict};
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::resource::ProviderReach;
 use crate::core::scope::Scope;
@@ -105,7 +106,13 @@ impl Gateway {
 
     /// Leave to read the log back: a customer its own account, staff all of it. That staff read it is written down
     /// first, with what they asked for.
-    pub async fn check_reader(&self, who: &Principal, what: &str, about: Option<AccountId>, asked: Value) -> Result<(), Refusal> {
+    pub async fn check_reader(
+        &self,
+        who: &Principal,
+        what: Reading,
+        about: Option<AccountId>,
+        asked: Value,
+    ) -> Result<(), Refusal> {
         if who.side == Side::Customer {
             return self.check(who, &READ_OWN, None).await;
         }
@@ -113,7 +120,7 @@ impl Gateway {
         let id = ports.event_id();
         let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", &Scrubbed::of(asked)).await;
         let note = note.map_err(|error| unwritten(&error))?;
-        let kind = EventKind::LogRead { user: Some(who.user.clone()), account: about, what: what.into() };
+        let kind = EventKind::LogRead { user: Some(who.user.clone()), account: about, what: what.to_string().into() };
         self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Scrubbed::default() })).await
     }
 

@@ -246,7 +246,7 @@ pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>, wa
     let given = match (seen.next(), seen.next()) {
         (None, _) => asked.and_then(|text| text.parse().ok()).map(Position),
         (Some(id), None) => {
-            let position = opened(http, &watched.0, id.as_bytes()).await.map_err(|error| unreadable(&error))?;
+            let position = opened(http, &watched.0, id.as_bytes()).await.map_err(Refusal::from)?;
             Some(position.ok_or_else(foreign)?)
         }
         (Some(_), Some(_)) => return Err(foreign()),
@@ -257,11 +257,6 @@ pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>, wa
 fn foreign() -> Refusal {
     let text = "The Last-Event-ID is none that this stream has given you.";
     Refusal::new(Code::ValidationFailed, text).hint("Leave it out to begin with what happens now.")
-}
-
-fn unreadable(error: &VaultError) -> Refusal {
-    tracing::error!(%error, "an id of a stream cannot be opened");
-    Refusal::new(Code::AuditUnavailable, "The vault cannot be read.")
 }
 
 /// The id of what is at `position`, for `reader` alone.

@@ -38,6 +38,7 @@ pub mod live;
 pub mod local;
 pub mod mcp;
 mod metrics;
+mod open_approvals;
 mod origin;
 mod problem;
 mod query;
@@ -96,6 +97,8 @@ pub struct Http {
     api: api::Described,
     /// Who has watched what until when.
     watches: live::Watches,
+    /// The calls that wait for a person, as pages count them.
+    open_approvals: open_approvals::OpenApprovals,
     /// What is counted out for downloads.
     recounts: download_limiter::DownloadLimiter,
     mcp: mcp::Mcp,
@@ -127,6 +130,7 @@ impl Http {
             scraped: single_flight::SingleFlight::default(),
             api: api::Described::default(),
             watches,
+            open_approvals: open_approvals::OpenApprovals::default(),
             recounts,
             mcp,
             draining,

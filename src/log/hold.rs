@@ -17,7 +17,7 @@ use super::call_write::CallWrite;
 use super::claim::covering;
 use super::decision_inputs::rows_of;
 use super::draft::{Draft, NewEvent};
-pub use super::row_names::{approval_row, approvals_of};
+pub use super::row_names::{APPROVALS, approval_row, approvals_of};
 use super::row_names::{claim_row, job_row, open_row, readable};
 use super::store::{StoreError, Want};
 use super::submission::{Submission, Submitted};

@@ -136,24 +136,44 @@ impl Reader {
     /// What calls were asked with and what they ended with, for a reader; of those that the reader may not see nothing. A part that
     /// cannot be opened is left out: a list is shown without it.
     pub async fn said_in(&self, calls: &[CallId], visibility: &Visibility) -> Result<HashMap<CallId, SaidInCall>, ReadError> {
-        let mut own: HashMap<CallId, Vec<Event>> = HashMap::new();
-        for event in self.of_calls(calls).await? {
-            if let Some(call) = event.kind.call().cloned() {
-                own.entry(call).or_default().push(event);
-            }
-        }
         let mut said = HashMap::new();
-        for (call, events) in own {
-            let chain = Chain::of(&call, &events).ok().flatten();
-            let Some(chain) = chain.filter(|one| visibility.call(&one.asked.account, one.asked.credential.as_str())) else {
-                continue;
-            };
+        for (call, (chain, events)) in self.chains_of(calls, visibility).await? {
             let account = &chain.asked.account;
             let arguments = self.listed(&events, Some(chain.intent), "arguments", account).await;
             let result = self.listed(&events, chain.end, "result", account).await;
             said.insert(call, SaidInCall { arguments, result });
         }
         Ok(said)
+    }
+
+    /// The results that calls ended with, for a reader; of those that the reader may not see nothing.
+    pub async fn results_of(&self, calls: &[CallId], visibility: &Visibility) -> Result<HashMap<CallId, Value>, ReadError> {
+        let mut results = HashMap::new();
+        for (call, (chain, events)) in self.chains_of(calls, visibility).await? {
+            let Some(end) = events.iter().find(|event| Some(event.position) == chain.end) else { continue };
+            results.extend(self.open(end, "result", Some(&chain.asked.account)).await?.map(|result| (call, result)));
+        }
+        Ok(results)
+    }
+
+    /// Calls with their events, as far as a reader may see them, in one read.
+    async fn chains_of(
+        &self,
+        calls: &[CallId],
+        visibility: &Visibility,
+    ) -> Result<HashMap<CallId, (Chain, Vec<Event>)>, ReadError> {
+        let mut own: HashMap<CallId, Vec<Event>> = HashMap::new();
+        for event in self.of_calls(calls).await? {
+            if let Some(call) = event.kind.call().cloned() {
+                own.entry(call).or_default().push(event);
+            }
+        }
+        let seen = |one: &Chain| visibility.call(&one.asked.account, one.asked.credential.as_str());
+        let chained = own.into_iter().filter_map(|(call, events)| {
+            let chain = Chain::of(&call, &events).ok().flatten().filter(seen)?;
+            Some((call, (chain, events)))
+        });
+        Ok(chained.collect())
     }
 
     async fn listed(&self, events: &[Event], at: Option<Position>, name: &str, account: &AccountId) -> Option<Value> {

@@ -27,10 +27,13 @@ pub(super) fn open_row(job: &Job) -> String {
     format!("{}{}", opens_of(&job.account), job.call)
 }
 
+/// What the names of the rows of all held calls begin with.
+pub const APPROVALS: &str = "approval:";
+
 /// What the names of the rows of an account's held calls begin with: whoever asks about one account reads no other's.
 #[must_use]
 pub fn approvals_of(account: &AccountId) -> String {
-    format!("approval:{account}/")
+    format!("{APPROVALS}{account}/")
 }
 
 /// Name of a held call's approval row.

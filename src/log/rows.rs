@@ -22,9 +22,11 @@ pub(super) fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into(), most.into()]
 }
 
-/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
-pub(super) fn range_under(prefix: &str) -> Vec<Value> {
-    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into(), i64::MAX.into()]
+/// `kind:` up to, not including, `kind;`, and `kind:key/` up to `kind:key0` — the next character after the last.
+pub(super) fn range_under(prefix: &str, most: usize) -> Vec<Value> {
+    let end = prefix.strip_suffix(':').map(|kind| format!("{kind};"));
+    let end = end.unwrap_or_else(|| format!("{}0", prefix.trim_end_matches('/')));
+    vec![prefix.into(), end.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]
 }
 
 pub(super) fn by_name(database: &'static Dialect) -> String {

@@ -149,7 +149,11 @@ impl Store for SqlStore {
     }
 
     async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError> {
-        self.database.query(BY_KIND, range_under(prefix)).await?.into_iter().map(state_row).collect()
+        self.first_under(prefix, usize::MAX).await
+    }
+
+    async fn first_under(&self, prefix: &str, most: usize) -> Result<Vec<StateRow>, StoreError> {
+        self.database.query(BY_KIND, range_under(prefix, most)).await?.into_iter().map(state_row).collect()
     }
 
     async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError> {

@@ -43,7 +43,7 @@ pub(super) async fn find(
         }
     }
     for prefix in &want.under {
-        for row in transaction.query(BY_KIND, range_under(prefix)).await? {
+        for row in transaction.query(BY_KIND, range_under(prefix, usize::MAX)).await? {
             found.rows.push(state_row(row)?);
         }
     }

@@ -8,6 +8,7 @@
 //! INVARIANT: who is one of an account's people, and in which role, is said by the log alone: somebody of whom it says nothing is
 //! nobody. Who they are is said by a row with its signet ([`super::signet`]). Addresses are stored in their canonical form.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -254,6 +255,15 @@ impl Vault {
             .flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c]))
             .collect();
         self.people_where("p.email like $1 escape '!' order by p.email, p.id", vec![format!("%{literal}%").as_str().into()]).await
+    }
+
+    /// Those people of these ids that there are, in one read.
+    pub async fn users_by_id(&self, ids: &BTreeSet<UserId>) -> Result<Vec<UserRecord>, VaultError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = Value::Texts(ids.iter().map(ToString::to_string).collect());
+        self.people_where(&format!("p.id {}", self.database().dialect().among), vec![ids]).await
     }
 
     /// A person.

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a data key is durable here before any log row names it; there is no transaction across rooms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -17,10 +17,12 @@ use super::binding::Binding;
 use super::data_key::{digest_key, month_key};
 use super::dialect::Room;
 use super::migration::migrate;
-use super::sql::{Database, Row, SqlError};
+use super::sql::{Database, Row, SqlError, Value};
 use super::store::PayloadRow;
+use crate::core::code::Code;
 use crate::core::event::{Event, Part};
 use crate::core::id::{AccountId, CallId, Position};
+use crate::core::refusal::Refusal;
 use crate::core::root::RootKey;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Entropy, Micros};
@@ -336,9 +338,30 @@ impl Vault {
 
     /// The names of all accounts, by account id.
     pub async fn account_names(&self) -> Result<BTreeMap<String, String>, VaultError> {
-        let rows = self.database.query("select account, name from account_name", Vec::new()).await?;
+        self.names_where("1 = 1", Vec::new()).await
+    }
+
+    /// The names of these accounts, in one read; what has no name is not among them.
+    pub async fn account_names_of(&self, ids: &BTreeSet<AccountId>) -> Result<BTreeMap<String, String>, VaultError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ids = Value::Texts(ids.iter().map(ToString::to_string).collect());
+        self.names_where(&format!("account {}", self.database.dialect().among), vec![ids]).await
+    }
+
+    async fn names_where(&self, condition: &str, args: Vec<Value>) -> Result<BTreeMap<String, String>, VaultError> {
+        let rows = self.database.query(&format!("select account, name from account_name where {condition}"), args).await?;
         let pairs: Result<_, SqlError> = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect();
         Ok(pairs?)
+    }
+}
+
+impl From<VaultError> for Refusal {
+    /// What is told whoever waits for what the vault holds.
+    fn from(error: VaultError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the vault cannot be read");
+        Self::new(Code::AuditUnavailable, "The vault cannot be read now, so nothing is answered.")
     }
 }
 

@@ -48,7 +48,7 @@ struct Args {
     /// Before this: RFC 3339 or a date.
     #[schemars(extend("x-class" = Public))]
     to: Option<Instant>,
-    /// Words of the public arguments, and conditions: web* tool:vm_power -outcome:succeeded last:1h
+    /// Words of the public arguments and of commands, and conditions: web* tool:vm_power -outcome:succeeded last:1h
     #[schemars(extend("x-class" = Content), length(min = 1, max = 200))]
     q: Option<String>,
     /// At most so many.

@@ -336,6 +336,8 @@ pub trait Activity: Send + Sync {
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
     /// One call, if it may be seen.
     async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+    /// Those of these calls that are shown and may be seen.
+    async fn calls(&self, visibility: &Visibility, calls: &[CallId]) -> Result<Vec<CallRecord>, Refusal>;
     /// Everything that is known of one call, if it may be seen.
     async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal>;
 }

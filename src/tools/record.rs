@@ -10,6 +10,7 @@ use crate::core::call::Outcome;
 use crate::core::commands::Command;
 use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::AccountId;
+use crate::core::reading::Reading;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::log::changing::{Author, Changed, Ids, Note};
@@ -44,7 +45,7 @@ pub(super) async fn note(execution: &Execution, about: &AccountId, note: Value) 
 pub(super) async fn record_read(
     execution: &Execution,
     account: Option<&AccountId>,
-    what: String,
+    what: Reading,
     asked: Value,
 ) -> Result<(), Outcome> {
     let who = &execution.principal;

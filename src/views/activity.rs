@@ -159,10 +159,16 @@ impl Views {
 
     /// One call as it is now, if it may be seen.
     pub(super) async fn find(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Call>, ViewError> {
-        let sql = format!("select {COLUMNS} from call where call = $1");
-        let rows = self.database.query(&sql, vec![call.as_str().into()]).await?;
-        let found = rows.first().map(Call::read).transpose()?.filter(|call| call.is_in(visibility));
-        Ok(self.held(found.into_iter().collect()).await?.pop())
+        Ok(self.find_all(visibility, std::slice::from_ref(call)).await?.pop())
+    }
+
+    /// Calls as they are now, those that may be seen.
+    async fn find_all(&self, visibility: &Visibility, calls: &[CallId]) -> Result<Vec<Call>, ViewError> {
+        let sql = format!("select {COLUMNS} from call where call {}", self.database.dialect().among);
+        let ids = Value::Texts(calls.iter().map(ToString::to_string).collect());
+        let rows = self.database.query(&sql, vec![ids]).await?;
+        let found: Vec<Call> = rows.iter().map(Call::read).collect::<Result<_, _>>()?;
+        self.held(found.into_iter().filter(|call| call.is_in(visibility)).collect()).await
     }
 }
 
@@ -242,6 +248,12 @@ impl Activity for Calls {
             None if reached.position < reached.head => Err(behind()),
             None => Ok(None),
         }
+    }
+
+    async fn calls(&self, visibility: &Visibility, calls: &[CallId]) -> Result<Vec<CallRecord>, Refusal> {
+        let found = self.views.find_all(visibility, calls).await.map_err(|error| unreadable(&error))?;
+        let record = |call: Call| call.record(Position(i64::MAX)).map_err(|error| unreadable(&error));
+        found.into_iter().map(record).collect()
     }
 
     async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {

@@ -99,6 +99,10 @@ impl Store for Forgetful {
         self.store.state_under(prefix).await
     }
 
+    async fn first_under(&self, prefix: &str, most: usize) -> Result<Vec<StateRow>, StoreError> {
+        self.store.first_under(prefix, most).await
+    }
+
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
         self.asked.lock().expect("what is asked").push(names.to_vec());
         self.store.state_rows(names).await

@@ -3,6 +3,7 @@
 use super::{Change, Command, Snapshot};
 use crate::core::event::{DrillCompleted, EventKind};
 use crate::core::id::{AccountId, EventId, UserId};
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 
 /// What is recorded.
@@ -17,7 +18,7 @@ pub enum Notice {
         /// Whose; none of all.
         account: Option<AccountId>,
         /// What.
-        what: String,
+        what: Reading,
     },
     /// Somebody was not signed in.
     SignInRefused {
@@ -42,7 +43,7 @@ impl Command for Notify {
     fn decide(&self, _: &Snapshot<'_>) -> Result<Change, Refusal> {
         let kind = match self.notice.clone() {
             Notice::DrillCompleted(drill) => EventKind::DrillCompleted(drill),
-            Notice::LogRead { user, account, what } => EventKind::LogRead { user, account, what: what.into() },
+            Notice::LogRead { user, account, what } => EventKind::LogRead { user, account, what: what.to_string().into() },
             Notice::SignInRefused { user, issuer } => EventKind::SignInRefused { user, issuer: issuer.map(Into::into) },
         };
         Ok(Change::under(self.event.as_ref(), kind))

@@ -158,7 +158,8 @@ pub struct Term {
     pub without: bool,
 }
 
-/// A word of the public arguments, the tool, the VM or its label, folded (see [`super::words`]): letters and digits alone.
+/// A word of the public arguments, the tool, the VM or its label, or of a command for who may read it, folded (see
+/// [`super::words`]): letters and digits alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
     /// The word.

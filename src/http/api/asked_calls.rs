@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::core::id::AccountId;
 use crate::core::principal::Principal;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::search::Search;
 use crate::core::visibility::Visibility;
@@ -36,7 +37,7 @@ impl AskedCalls {
     }
 
     /// Leave to read it under this name. Staff's reading is written down.
-    pub async fn read(self, http: &Http, who: &Principal, what: &str) -> Result<ActivityQuery, Refusal> {
+    pub async fn read(self, http: &Http, who: &Principal, what: Reading) -> Result<ActivityQuery, Refusal> {
         http.gateway.check_reader(who, what, self.whose.clone(), self.note.clone()).await?;
         Ok(self.query(http, who))
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
+use crate::core::engagement::WHY_STAFF_ASK;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::http::Http;
@@ -19,7 +20,8 @@ struct Asked {
     /// A part of an account's id or name, or of a VM's id, label or machine; or the whole e-mail address of a person.
     #[schemars(length(max = LONGEST))]
     q: Option<String>,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     reason: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::http::Http;
 use crate::http::event_filters::EventFilters;
 use crate::http::problem::Problem;
@@ -26,6 +27,6 @@ async fn read(
         return Err(Problem::malformed(fault));
     }
     let whose = asked.owner(&http.gateway.state());
-    http.gateway.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Events, whose, json!(asked)).await?;
     Ok(http.events(&caller.principal, asked).await?)
 }

@@ -10,6 +10,7 @@ use super::Reason;
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::call::Status;
 use crate::core::id::CallId;
+use crate::core::reading::Reading;
 use crate::core::time::Micros;
 use crate::http::Http;
 use crate::http::exports::{Made, list};
@@ -47,7 +48,7 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Page, Problem> {
     let whose = Some(caller.principal.account.clone());
-    http.gateway.check_reader(&caller.principal, "exports", whose, json!({ "reason": reason })).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Exports, whose, json!({ "reason": reason })).await?;
     let made = list(&http, &caller.principal).await?;
     Ok(Page { items: made.into_iter().map(listed).collect(), next_cursor: () })
 }

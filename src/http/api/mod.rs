@@ -39,6 +39,7 @@ pub use openapi_cache::Described;
 
 use super::problem::{no_such_method, no_such_path};
 use super::{Http, recheck};
+use crate::core::engagement::WHY_STAFF_ASK;
 use crate::tools::Catalogue;
 use endpoint::Endpoint;
 
@@ -96,7 +97,8 @@ fn endpoints(catalogue: &Catalogue) -> Router<Arc<Http>> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Reason {
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     reason: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use crate::core::code::Code;
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, SwitchId, UserId, VmId};
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::switch::Target;
@@ -89,11 +90,11 @@ async fn read(
         return Err(absent());
     }
     let asked = json!({ "account": id, "reason": reason });
-    http.gateway.check_reader(&caller.principal, &format!("accounts/{id}"), Some(id.clone()), asked).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Account(id.clone()), Some(id.clone()), asked).await?;
     let (state, ports) = (http.gateway.state(), &http.gateway.control().ports);
     let account = state.accounts.get(&id).ok_or_else(absent)?;
     let vault = &ports.reader.vault;
-    let people = vault.users_of(&id).await.map_err(|error| unreadable(&error))?;
+    let people = vault.users_of(&id).await.map_err(Refusal::from)?;
     let people = people.into_iter().filter_map(|person| {
         let role = person.role_in(&state)?;
         Some(Person { id: person.id, email: person.email, role })
@@ -112,16 +113,11 @@ async fn read(
     });
     Ok(Account {
         side: account.side,
-        name: vault.account_name(&id).await.map_err(|error| unreadable(&error))?,
+        name: vault.account_name(&id).await.map_err(Refusal::from)?,
         agents_may_enable_exec: account.agents_may_enable_exec,
         vms: vms.collect(),
         people: people.collect(),
         switches: switches.collect(),
         id,
     })
-}
-
-fn unreadable(error: &dyn std::error::Error) -> Problem {
-    tracing::error!(%error, "an account cannot be read");
-    Refusal::new(Code::AuditUnavailable, "The account cannot be read now.").into()
 }

@@ -9,6 +9,7 @@ use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
@@ -34,8 +35,8 @@ async fn read(
         _ => None,
     };
     // The id of what is nobody's is told to nobody.
-    let what = whose.as_ref().and(id.as_ref()).map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
-    http.gateway.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
+    let what = Reading::Call(whose.as_ref().and(id.clone()));
+    http.gateway.check_reader(who, what, whose, json!({ "call_id": id, "reason": reason })).await?;
     let id = id.ok_or_else(absent)?;
     let visibility = Visibility::of(who, &http.gateway.state());
     activity.timeline(&visibility, &id).await?.ok_or_else(absent)

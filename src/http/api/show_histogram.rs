@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::asked_calls::AskedCalls;
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
 use crate::http::problem::Problem;
@@ -19,6 +20,6 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let who = &caller.principal;
-    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, "calls").await?;
+    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, Reading::Calls).await?;
     Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)
 }

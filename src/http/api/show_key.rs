@@ -12,6 +12,7 @@ use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId, VmId};
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
@@ -69,8 +70,8 @@ async fn read(http: Arc<Http>, ReadRequest { caller, id, .. }: ReadRequest, Reas
     let id: CredentialId = id.parse().map_err(|_| absent())?;
     let whose = http.gateway.state().owner_of(id.as_str());
     // The id of what is nobody's is told to nobody.
-    let what = if whose.is_some() { format!("credentials/{id}") } else { "credentials/unknown".to_owned() };
-    http.gateway.check_reader(who, &what, whose, json!({ "credential": id, "reason": reason })).await?;
+    let what = Reading::Credential(whose.is_some().then(|| id.clone()));
+    http.gateway.check_reader(who, what, whose, json!({ "credential": id, "reason": reason })).await?;
     let state = http.gateway.state();
     // What is not the reader's own is not found; a key knows itself, and others if it may list them.
     let visibility = Visibility::of(who, &state);

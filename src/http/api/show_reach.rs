@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
-use crate::core::engagement::check_target;
+use crate::core::engagement::{WHY_STAFF_ASK, check_target};
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::switch::{Target, UnknownTarget};
 use crate::http::Http;
@@ -22,7 +23,8 @@ use crate::http::problem::Problem;
 pub struct ReachQuery {
     /// What would be stopped, as switch_engage takes it.
     target: String,
-    /// Why the staff asks. Written down with the reading, and of no effect.
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
     reason: Option<String>,
 }
 
@@ -59,7 +61,7 @@ async fn read(
     let target: Target = target.parse().map_err(|error: UnknownTarget| Problem::malformed(error.to_string()))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
     let state = http.gateway.state();
-    http.gateway.check_reader(&caller.principal, "switches/reach", target.owner(&state), asked).await?;
+    http.gateway.check_reader(&caller.principal, Reading::Reach, target.owner(&state), asked).await?;
     check_target(&target, &state, &http.gateway.control().ports.names())?;
     let under_way = impact::under_way(&http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::asked_calls::AskedCalls;
 use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::reading::Reading;
 use crate::core::render_times::render_times;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
@@ -37,7 +38,7 @@ async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Resu
     let query = if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, now) {
         asked.read_on(&http, who).await?
     } else {
-        asked.read(&http, who, "calls/live").await?
+        asked.read(&http, who, Reading::LiveCalls).await?
     };
     let after = beginning(&http, &headers, None, &watched).await?;
     let side = caller.principal.side;

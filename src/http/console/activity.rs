@@ -1,6 +1,6 @@
 //! `GET /console/activity`: what happened, newest first. The address is the whole state; a page never shifts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::Query;
@@ -15,12 +15,13 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::period::links;
 use super::request::SignedInRequest;
-use super::who::account_names;
+use super::who::{account_names, emails, person_of};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, UserId};
 use crate::core::job::Run;
 use crate::core::noun::vm::VM;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
@@ -65,10 +66,8 @@ pub struct Choice {
 
 #[derive(Template)]
 #[template(path = "activity.html")]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked by the template")]
 struct Activity {
     frame: Frame,
-    is_staff: bool,
     asked: CallFilters,
     outcomes: Vec<Choice>,
     vms: Vec<Choice>,
@@ -132,7 +131,6 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         None => Vec::new(),
     };
     Ok(page(&Activity {
-        is_staff: request.is_staff(),
         outcomes: OUTCOMES.iter().map(|status| outcome(*status, asked.outcome.as_deref())).collect(),
         vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
         keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
@@ -181,7 +179,7 @@ fn outcome(status: Status, wanted: Option<&str>) -> Choice {
 
 /// A page of calls, or a refusal that names the filter which cannot be read. Staff's reading is written down.
 pub async fn find(request: &SignedInRequest, asked: &CallFilters) -> Result<ActivityPage, PageError> {
-    let query = query(request, asked, "calls").await?;
+    let query = query(request, asked, Reading::Calls).await?;
     Ok(request.http.gateway.control().ports.activity.list(query).await?)
 }
 
@@ -190,7 +188,7 @@ fn error_text(refusal: &Refusal) -> String {
 }
 
 /// What `asked` means for this person, who may ask it.
-pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: &str) -> Result<ActivityQuery, PageError> {
+pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: Reading) -> Result<ActivityQuery, PageError> {
     query_at(request, asked, what, request.http.gateway.control().ports.clock.now()).await
 }
 
@@ -198,7 +196,7 @@ pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: &str) -
 pub async fn query_at(
     request: &SignedInRequest,
     asked: &CallFilters,
-    what: &str,
+    what: Reading,
     now: Micros,
 ) -> Result<ActivityQuery, PageError> {
     let (search, whose) = sought(request, asked, now)?;
@@ -296,16 +294,12 @@ fn tool_name(record: &CallRecord, act: &Act) -> String {
 
 /// The people that the console acted for, by their credential's id.
 async fn people(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
-    let (state, vault) = (request.http.gateway.state(), &request.http.gateway.control().ports.reader.vault);
-    let mut people = BTreeMap::new();
-    let called: BTreeSet<&str> = items.iter().map(|record| record.credential.as_str()).collect();
-    for id in called {
-        let row = id.parse().ok().and_then(|id| state.credentials.get(&id)).filter(|row| row.created.role.is_some());
-        let Some(row) = row else { continue };
-        let email = vault.email(&row.created.user).await.ok().flatten();
-        people.extend(email.map(|email| (id.to_owned(), escape_hidden(&email))));
-    }
-    people
+    let state = request.http.gateway.state();
+    let acts_for =
+        |record: &CallRecord| Some((record.credential.clone(), person_of(&record.credential.parse().ok()?, &state)?.clone()));
+    let people: BTreeMap<String, UserId> = items.iter().filter_map(acts_for).collect();
+    let emails = emails(request, &people.values().cloned().collect()).await.unwrap_or_default();
+    people.into_iter().filter_map(|(key, user)| Some((key, emails.get(user.as_str())?.clone()))).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! INVARIANT: an alarm is control state (`core/alarm.rs`), so whoever acted cannot keep it from being shown, and nobody who acts
 //! later. Acknowledging one names who did, and takes it away from nobody before its day is over.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -16,8 +17,9 @@ use super::format::DisplayTime;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::target_words::stops;
-use super::who::{command_line, person};
+use super::who::{command_line, emails};
 use crate::core::alarm::{self as core, Deed};
+use crate::core::id::UserId;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -69,12 +71,12 @@ pub struct Alarm {
 
 /// What there is to tell now.
 pub async fn notices(request: &SignedInRequest, state: &ControlState, now: Micros) -> Notices {
-    let mut alarms = Vec::new();
-    for alarm in state.alarms.lasting(now).take(MAX_SHOWN) {
-        alarms.push(shown(request, alarm, state, now).await);
-    }
+    let alarms: Vec<&core::Alarm> = state.alarms.lasting(now).take(MAX_SHOWN).collect();
+    let people = alarms.iter().flat_map(|alarm| alarm.acknowledged.iter().cloned()).collect();
+    // Whoever cannot be named is shown by id.
+    let emails = emails(request, &people).await.unwrap_or_default();
     Notices {
-        alarms,
+        alarms: alarms.into_iter().map(|alarm| shown(alarm, &emails, state, now)).collect(),
         count: state.alarms.lasting(now).count(),
         open: state.alarms.lasting(now).filter(|alarm| alarm.acknowledged.is_empty()).count(),
         may_acknowledge: request.may(Scope::StaffSwitch),
@@ -82,7 +84,7 @@ pub async fn notices(request: &SignedInRequest, state: &ControlState, now: Micro
     }
 }
 
-async fn shown(request: &SignedInRequest, alarm: &core::Alarm, state: &ControlState, now: Micros) -> Alarm {
+fn shown(alarm: &core::Alarm, emails: &BTreeMap<String, String>, state: &ControlState, now: Micros) -> Alarm {
     let deed = match alarm.deed {
         Deed::Engaged => "engaged",
         Deed::Released => "released",
@@ -91,10 +93,8 @@ async fn shown(request: &SignedInRequest, alarm: &core::Alarm, state: &ControlSt
     let which = state.switches.get(&alarm.switch).map(|row| format!(" ({})", stops(&row.target, state))).unwrap_or_default();
     let from = alarm.operator.as_ref().map_or_else(|| "from the command line".into(), |(user, host)| command_line(user, host));
     let text = format!("Break glass: a switch was {deed} {from}.{which}");
-    let mut acknowledged = Vec::new();
-    for user in &alarm.acknowledged {
-        acknowledged.push(person(request, Some(user.to_string())).await);
-    }
+    let named = |user: &UserId| emails.get(user.as_str()).cloned().unwrap_or_else(|| user.to_string());
+    let acknowledged = alarm.acknowledged.iter().map(named).collect();
     let notice = Notice { text, at: DisplayTime::of(alarm.at, now), href: format!("/console/switches/{}", alarm.switch) };
     Alarm { notice, position: alarm.position.0.to_string(), acknowledged }
 }

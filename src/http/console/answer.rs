@@ -1,17 +1,17 @@
-//! Answering a held call on its own page: the form for who may, and what has been answered.
+//! Answering a held call, in the inbox and on its own page: who is offered the form, and what it does.
 //!
 //! INVARIANT: the form is a convenience. Whether somebody may answer is decided by `approval_decide`, as for every other door.
 
-use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::form::Posted;
+use super::form::Fields;
+use super::form_state::{Argument, FormState};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
+use crate::core::id::CallId;
 use crate::core::second_person::InviteHistory;
 use crate::log::hold::approval_row;
 use crate::tools::CallRecord;
@@ -46,7 +46,7 @@ pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answer
     let (state, Ok(Some(chain))) = (request.http.gateway.state(), ports.reader.chain(&record.call_id).await) else {
         return Answering::No;
     };
-    let now = state.in_log(ports.clock.now());
+    let now = ports.clock.now();
     let Some(mut approval) = row.and_then(|row| chain.approval(row).ok()).map(|approval| approval.standing(&state, now)) else {
         return Answering::No;
     };
@@ -57,19 +57,34 @@ pub async fn answering(request: &SignedInRequest, record: &CallRecord) -> Answer
     if approval.consent(&request.principal, known).is_ok() { Answering::Open } else { Answering::No }
 }
 
-/// An answer. Who comes too late is led to the call as it stands.
-pub async fn submit(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    let shown: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    check_said_why(&request, &format!("/console/calls/{shown}"))?;
-    let verdict = fields.choice("verdict", &["reject", "approve"])?;
-    let mut args = json!({ "id": id, "verdict": verdict });
-    if !fields.text("reason").is_empty() {
-        args["reason"] = json!(fields.text("reason"));
+/// What an answer is made of, and what that takes.
+const ARGUMENTS: [Argument; 1] = [Argument { name: "reason", field: "reason", takes: "A reason has at most 500 characters." }];
+
+/// Answers for a held call as a form says; answers what that has done.
+pub async fn submit(request: &SignedInRequest, call: &CallId, fields: &Fields) -> Result<&'static str, PageError> {
+    let (verdict, reason) = (fields.text("verdict"), fields.text("reason"));
+    if !["approve", "reject"].contains(&verdict) {
+        return Err(PageError::Unreadable("An answer approves the call or rejects it."));
     }
-    match request.done("approval_decide", args).await {
-        Ok(_) => {}
-        Err(refusal) if refusal.code == Code::Conflict => {}
-        Err(refusal) => return Err(refusal.into()),
+    let mut args = json!({ "id": call, "verdict": verdict });
+    if !reason.is_empty() {
+        args["reason"] = json!(reason);
     }
-    Ok(Redirect::to(&format!("/console/calls/{shown}#answered")).into_response())
+    let answered = request.done("approval_decide", args).await?;
+    Ok(match answered["status"].as_str().unwrap_or_default() {
+        "approved" => "Approved. The call is decided again now and runs if nothing refuses it.",
+        "rejected" if !reason.is_empty() => "Rejected. The call is refused, and its caller is told the reason.",
+        "rejected" => "Rejected. The call is refused.",
+        _ => "Your approval is recorded. A second person has to approve before the call runs.",
+    })
+}
+
+/// The form of an answer that was refused, as its page shows it again; whose it is to answer is said there, too.
+pub fn refused(typed: Fields, fault: PageError) -> Result<FormState, PageError> {
+    match fault {
+        PageError::Refused(refusal) if matches!(refusal.code, Code::SecondPersonRequired | Code::ForbiddenRole) => {
+            Ok(FormState::refused(typed, &refusal, &ARGUMENTS))
+        }
+        other => FormState::of(typed, other, "", &ARGUMENTS),
+    }
 }

@@ -7,6 +7,7 @@ use super::format::DisplayTime;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::core::call::Status;
+use crate::core::id::CallId;
 use crate::core::search::{Field, Search};
 use crate::tools::{ActivityQuery, CallRecord, public_argument};
 
@@ -40,7 +41,7 @@ pub async fn decided(request: &SignedInRequest) -> Result<Vec<Decided>, PageErro
     let shown = rows(&answers.items, request).await;
     let ids: Vec<String> =
         answers.items.iter().filter_map(|record| public_argument(&record.text, "id").map(str::to_owned)).collect();
-    let mut calls = listed(request, &ids).await;
+    let mut calls = listed(request, &ids).await?;
     let answer = |(record, row): (&CallRecord, super::activity::Row)| {
         let call = public_argument(&record.text, "id").map(str::to_owned)?;
         Some(Decided {
@@ -56,12 +57,8 @@ pub async fn decided(request: &SignedInRequest) -> Result<Vec<Decided>, PageErro
 }
 
 /// Calls as lists show them, by id, as far as whoever looks may see them.
-pub async fn listed(request: &SignedInRequest, ids: &[String]) -> HashMap<String, Row> {
-    let activity = &request.http.gateway.control().ports.activity;
-    let visibility = request.visibility();
-    let mut records = Vec::new();
-    for id in ids.iter().filter_map(|id| id.parse().ok()) {
-        records.extend(activity.call(&visibility, &id).await.ok().flatten());
-    }
-    rows(&records, request).await.into_iter().map(|row| (row.id.clone(), row)).collect()
+pub async fn listed(request: &SignedInRequest, ids: &[String]) -> Result<HashMap<String, Row>, PageError> {
+    let ids: Vec<CallId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let records = request.http.gateway.control().ports.activity.calls(&request.visibility(), &ids).await?;
+    Ok(rows(&records, request).await.into_iter().map(|row| (row.id.clone(), row)).collect())
 }

@@ -1,15 +1,19 @@
 //! `/console/approvals`: the calls that wait for a person, with what they would do, and this person's answer.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::activity::Row;
-use super::answer::check_said_why;
+use super::answer::{check_said_why, refused, submit};
 use super::approval_history::{Decided, decided, listed};
 use super::engaged::names;
 use super::form::Posted;
+use super::form_state::FormState;
 use super::format::{DisplayTime, escape_hidden, json as shown_json};
 use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
@@ -17,10 +21,8 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::target_words::stops;
 use super::told;
-use super::who::person;
-use crate::core::code::Code;
-use crate::core::id::VmId;
-use crate::core::refusal::Refusal;
+use super::who::emails;
+use crate::core::id::{CallId, VmId};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
 
@@ -57,6 +59,7 @@ struct Waiting {
     may_reject: bool,
     /// Why this person may not approve it, and who may; none if they may.
     why_not: Option<&'static str>,
+    form: FormState,
 }
 
 /// The inbox.
@@ -70,52 +73,42 @@ pub async fn one(Path(id): Path<String>) -> Response {
     Redirect::to(&format!("{HERE}#{id}")).into_response()
 }
 
-/// An answer. Who comes too late, or may not, reads why above the inbox.
+/// An answer. What was refused is shown again with why, and the rest of the inbox.
 pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     check_said_why(&request, HERE)?;
-    let verdict = fields.text("verdict");
-    let reason = Some(fields.text("reason")).filter(|reason| !reason.is_empty());
-    let mut args = json!({ "id": id, "verdict": verdict });
-    if let Some(reason) = reason {
-        args["reason"] = json!(reason);
-    }
-    match request.done("approval_decide", args).await {
-        Ok(answered) => {
-            let status = answered["status"].as_str().unwrap_or_default();
-            Ok(told::after(&request, HERE, said(status, reason.is_some())))
-        }
-        Err(refusal) if matches!(refusal.code, Code::Conflict | Code::SecondPersonRequired | Code::ForbiddenRole) => {
-            inbox(&request, Some(refusal)).await
-        }
-        Err(refusal) => Err(refusal.into()),
+    let call = id.parse().map_err(|_| PageError::NotFound)?;
+    match submit(&request, &call, &fields).await {
+        Ok(done) => Ok(told::after(&request, HERE, done)),
+        Err(fault) => inbox(&request, Some((call, refused(fields, fault)?))).await,
     }
 }
 
-/// What an answer has done.
-fn said(status: &str, is_reasoned: bool) -> &'static str {
-    match status {
-        "approved" => "Approved. The call is decided again now and runs if nothing refuses it.",
-        "rejected" if is_reasoned => "Rejected. The call is refused, and its caller is told the reason.",
-        "rejected" => "Rejected. The call is refused.",
-        _ => "Your approval is recorded. A second person has to approve before the call runs.",
-    }
-}
-
-async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Response, PageError> {
+/// The inbox, with the answer that was refused if one was.
+async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState)>) -> Result<Response, PageError> {
     check_said_why(request, HERE)?;
     let found = request.done("approval_list", json!({ "reason": request.reason })).await?;
     let items = found["items"].as_array().map_or(&[][..], Vec::as_slice);
     let ids: Vec<String> = items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect();
-    let mut asked_for = listed(request, &ids).await;
-    let mut waiting = Vec::new();
-    for item in items {
+    let mut asked_for = listed(request, &ids).await?;
+    let (status, trouble) = match &refused {
+        Some((call, form)) => {
+            let waits = ids.iter().any(|id| id == call.as_str());
+            // Of a call that waits, a fault of a field stands beside it.
+            (form.status(), form.fault("").or_else(|| form.any_fault().filter(|_| !waits)).map(str::to_owned))
+        }
+        None => (StatusCode::OK, None),
+    };
+    let people = items.iter().flat_map(|item| consents(item).chain(item["user"].as_str()));
+    let emails = emails(request, &people.filter_map(|id| id.parse().ok()).collect()).await?;
+    let waiting = items.iter().map(|item| {
         let row = item["id"].as_str().and_then(|id| asked_for.remove(id));
-        waiting.push(read(request, item, row).await);
-    }
-    let trouble = refused.map(|refusal| escape_hidden(&refusal.message));
+        let form = refused.take_if(|(call, _)| item["id"] == call.as_str()).map(|(_, form)| form).unwrap_or_default();
+        Waiting { form, ..read(request, item, row, &emails) }
+    });
+    let waiting = waiting.collect();
     let decided = decided(request).await?;
     let frame = Frame::of("Approvals", HERE, request).await;
-    Ok(page(&Approvals { frame, role: role(request), waiting, decided, trouble }))
+    Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, trouble })).into_response())
 }
 
 /// Why a role approves nothing, and whose does.
@@ -147,16 +140,18 @@ fn why_not(request: &SignedInRequest, item: &Value) -> Option<&'static str> {
     }
 }
 
-async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Waiting {
+/// Who has said yes to a call.
+fn consents(item: &Value) -> impl Iterator<Item = &str> {
+    item["approvals"].as_array().into_iter().flatten().filter_map(|consent| consent["by"].as_str())
+}
+
+fn read(request: &SignedInRequest, item: &Value, row: Option<Row>, emails: &BTreeMap<String, String>) -> Waiting {
     let text = |name: &str| item[name].as_str().map(str::to_owned);
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let time = |name: &str| {
         item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| DisplayTime::of(at, now)).unwrap_or_default()
     };
-    let mut agreed = Vec::new();
-    for consent in item["approvals"].as_array().into_iter().flatten() {
-        agreed.push(person(request, consent["by"].as_str().map(str::to_owned)).await);
-    }
+    let person = |id: &str| emails.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let key = text("credential").unwrap_or_default();
     let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
     let tool = escape_hidden(&text("tool").unwrap_or_default());
@@ -168,7 +163,7 @@ async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Wait
         tool,
         vm,
         account: text("account").filter(|_| request.is_staff()),
-        by: person(request, text("user")).await,
+        by: person(item["user"].as_str().unwrap_or_default()),
         key: label.unwrap_or(key),
         why: escape_hidden(&text("why").unwrap_or_default()),
         arguments: shown_json(&item["arguments"]),
@@ -176,9 +171,10 @@ async fn read(request: &SignedInRequest, item: &Value, row: Option<Row>) -> Wait
         held: time("held_at"),
         expires: time("expires_at"),
         needs_two: item["second_person"].as_bool().unwrap_or_default(),
-        agreed,
+        agreed: consents(item).map(person).collect(),
         may_reject: request.may_approve(),
         why_not: why_not(request, item),
+        form: FormState::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::core::time::Micros;
 use crate::core::visibility::Visibility;
 use crate::core::visible::counted;
 use crate::http::call_filters::CallFilters;
-use crate::log::hold::approvals_of;
+use crate::http::open_approvals::of_account;
 use crate::tools::ActivityQuery;
 
 /// How long a page waits for a count.
@@ -29,22 +29,76 @@ pub struct Attention {
     pub class: &'static str,
 }
 
-/// How many calls wait that this person may answer for; none for who may not.
-pub async fn waiting(request: &SignedInRequest) -> usize {
-    if !request.may_approve() {
-        return 0;
+/// How many calls wait for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// So many.
+    Exactly(usize),
+    /// So many of those that are counted, and there are more.
+    AtLeast(usize),
+    /// They could not be counted.
+    Unknown,
+}
+
+impl Waiting {
+    /// As it stands beside a place of the navigation; none if none waits.
+    pub fn badge(self) -> Option<(String, &'static str)> {
+        match self {
+            Self::Exactly(0) => None,
+            Self::Exactly(count) => Some((count.to_string(), "waiting")),
+            Self::AtLeast(count) => Some((format!("{count}+"), "waiting")),
+            Self::Unknown => Some(("?".to_owned(), "waiting, not counted")),
+        }
     }
-    let (store, state) = (&request.http.gateway.control().ports.reader.store, request.http.gateway.state());
-    let rows = if request.is_staff() {
-        store.state(&["approval"]).await
-    } else {
-        store.state_under(&approvals_of(&request.principal.account)).await
+
+    /// As a sentence; none if none waits.
+    fn told(self) -> Option<String> {
+        match self {
+            Self::Exactly(0) => None,
+            Self::Exactly(1) => Some("1 call waits for approval".to_owned()),
+            Self::Exactly(count) => Some(format!("{} wait for approval", counted(count as u64, "call"))),
+            Self::AtLeast(count) => Some(format!("{count} or more calls wait for approval")),
+            Self::Unknown => Some("The calls that wait for approval could not be counted".to_owned()),
+        }
+    }
+}
+
+/// How many calls wait that this person may answer for; none for who may not.
+pub async fn waiting(request: &SignedInRequest) -> Waiting {
+    if !request.may_approve() {
+        return Waiting::Exactly(0);
+    }
+    let (http, ports) = (&request.http, &request.http.gateway.control().ports);
+    let store = &*ports.reader.store;
+    let reading = async {
+        if request.is_staff() {
+            http.open_approvals.of_all(store).await
+        } else {
+            of_account(store, &request.principal.account).await
+        }
     };
-    let now = state.in_log(request.http.gateway.control().ports.clock.now());
+    let listed = match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the calls that wait for a person are not counted");
+            return Waiting::Unknown;
+        }
+        Err(_) => {
+            tracing::warn!("the calls that wait for a person were not counted in time");
+            return Waiting::Unknown;
+        }
+    };
+    let (state, now) = (request.http.gateway.state(), ports.clock.now());
     let seen = Visibility::of_approver(&request.principal, &state);
-    let read = rows.unwrap_or_default().into_iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
-    let waits = |row: &Approval| !row.is_over(now) && seen.call(&row.account, row.credential.as_str());
-    read.filter(waits).filter(|row| !row.clone().standing(&state, now).is_granted()).count()
+    let waits = |row: &&Approval| {
+        let is_seen = !row.is_over(now) && seen.call(&row.account, row.credential.as_str());
+        is_seen && !Approval::clone(row).standing(&state, now).is_granted()
+    };
+    match (listed.approvals.iter().filter(waits).count(), listed.is_cut) {
+        (count, false) => Waiting::Exactly(count),
+        (0, true) => Waiting::Unknown,
+        (count, true) => Waiting::AtLeast(count),
+    }
 }
 
 /// How many switches are in force, and how many of them wait for a second person.
@@ -56,15 +110,14 @@ fn switches(request: &SignedInRequest, now: Micros) -> (usize, usize) {
 }
 
 /// What needs somebody, the most urgent first: `waiting` calls, and `vms` on which everything is stopped, and on which some calls are.
-pub async fn attention(request: &SignedInRequest, waiting: usize, vms: (usize, usize), now: Micros) -> Vec<Attention> {
+pub async fn attention(request: &SignedInRequest, waiting: Waiting, vms: (usize, usize), now: Micros) -> Vec<Attention> {
     let mut found = Vec::new();
+    found.extend(waiting.told().map(|text| Attention { text, href: "/console/approvals".into(), class: "held" }));
     let mut add = |count: usize, text: String, href: String, class| {
         if count > 0 {
             found.push(Attention { text, href, class });
         }
     };
-    let verb = if waiting == 1 { "waits" } else { "wait" };
-    add(waiting, format!("{} {verb} for approval", counted(waiting as u64, "call")), "/console/approvals".into(), "held");
     if request.is_staff() {
         let (engaged, wished) = switches(request, now);
         let verb = if wished == 1 { "waits" } else { "wait" };
@@ -74,8 +127,7 @@ pub async fn attention(request: &SignedInRequest, waiting: usize, vms: (usize, u
             "/console/switches".into(),
             "held",
         );
-        let verb = if engaged == 1 { "is" } else { "are" };
-        let text = if engaged == 1 { "1 switch is in force".into() } else { format!("{engaged} switches {verb} in force") };
+        let text = if engaged == 1 { "1 switch is in force".into() } else { format!("{engaged} switches are in force") };
         add(engaged, text, "/console/switches".into(), "stopped");
     }
     let (stopped, partly) = vms;

@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
 use super::activity::{Pairs, Row, rows};
-use super::answer::{Answering, answering, check_said_why};
+use super::answer::{Answering, answering, check_said_why, refused, submit};
+use super::form::Posted;
+use super::form_state::FormState;
 use super::format::{escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
 use super::integrity::{IntegrityCheck, check};
@@ -18,11 +20,13 @@ use super::request::SignedInRequest;
 use super::search::line::Line;
 use super::terminal::Terminal;
 use super::timeline::{Step, steps};
+use super::told;
 use super::who::person;
 use crate::core::call::Status;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
 use crate::core::noun::vm::VM;
+use crate::core::reading::Reading;
 use crate::core::render_times::render_times;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
@@ -58,6 +62,7 @@ struct Call {
     without_exit: String,
     why: Option<Why>,
     answering: Answering,
+    draft: FormState,
     answered: Option<String>,
 }
 
@@ -89,7 +94,7 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, CallT
         }
         whose = Some(record.account);
     }
-    request.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
+    request.check_reader(Reading::Call(Some(id.clone())), whose, object!({ "call_id": id })).await?;
     let visibility = request.visibility();
     let record = activity.call(&visibility, &id).await?.ok_or(PageError::NotFound)?;
     let timeline = activity.timeline(&visibility, &id).await?.ok_or(PageError::NotFound)?;
@@ -98,32 +103,50 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, CallT
 
 /// The page.
 pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
-    let (record, timeline) = found(&request, &id).await?;
+    let shows_raw = pairs.iter().any(|(name, value)| name == "as" && value == "json");
+    shown(&request, &id, shows_raw, FormState::default()).await
+}
+
+/// An answer, if it waits for one. What was refused is shown again with why, on the call as it stands.
+pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let call: CallId = id.parse().map_err(|_| PageError::NotFound)?;
+    let here = format!("/console/calls/{call}");
+    check_said_why(&request, &here)?;
+    match submit(&request, &call, &fields).await {
+        Ok(done) => Ok(told::after(&request, &format!("{here}#answered"), done)),
+        Err(fault) => shown(&request, &id, false, refused(fields, fault)?).await,
+    }
+}
+
+async fn shown(request: &SignedInRequest, id: &str, shows_raw: bool, draft: FormState) -> Result<Response, PageError> {
+    let (record, timeline) = found(request, id).await?;
     let gateway = &request.http.gateway;
-    let row = rows(std::slice::from_ref(&record), &request).await.pop().ok_or(PageError::NotFound)?;
+    let row = rows(std::slice::from_ref(&record), request).await.pop().ok_or(PageError::NotFound)?;
     let part = |value: &Option<Value>| value.as_ref().filter(|value| !value.is_null()).map(json);
     let mut steps = steps(&timeline.events, &gateway.state(), gateway.control().ports.clock.now());
     let mut answered = None;
     for (step, raw) in steps.iter_mut().zip(&timeline.events) {
         let Ok(event) = serde_json::from_value::<Event>(raw.leaf.clone()) else { continue };
-        step.decided = decided_by(&request, &event).await;
-        step.facts.extend(answered_by(&request, &event).await);
-        answered = said_by(&request, &event).await.or(answered);
+        step.decided = decided_by(request, &event).await;
+        step.facts.extend(answered_by(request, &event).await);
+        answered = said_by(request, &event).await.or(answered);
     }
     let terminal = Terminal::of(&record.tool, &timeline);
-    Ok(page(&Call {
-        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
+    let status = draft.status();
+    let shown = page(&Call {
+        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", request).await,
         steps,
-        integrity: check(&request, &timeline.events).await,
+        integrity: check(request, &timeline.events).await,
         raw: json(&document(&timeline)),
-        shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
-        deeds: deeds(&request, &record),
+        shows_raw,
+        deeds: deeds(request, &record),
         marks: marks(&timeline),
         bad_exit: terminal.as_ref().and_then(|terminal| terminal.exit).filter(|exit| *exit != 0),
         without_exit: without_exit(record.status, timeline.durations.ran),
         terminal,
-        why: why(&request, &record, &timeline).await,
-        answering: answering(&request, &record).await,
+        why: why(request, &record, &timeline).await,
+        answering: answering(request, &record).await,
+        draft,
         answered,
         arguments: part(&timeline.arguments),
         result: part(&timeline.result),
@@ -135,7 +158,8 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
         session: record.session,
         ip: record.ip,
         row,
-    }))
+    });
+    Ok((status, shown).into_response())
 }
 
 /// The same as JSON, leaves included.

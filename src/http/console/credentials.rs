@@ -15,6 +15,7 @@ use super::request::SignedInRequest;
 use super::told;
 use super::who::account_name;
 use crate::core::id::CredentialId;
+use crate::core::reading::Reading;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
@@ -39,7 +40,9 @@ struct Page {
 pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
     let row = found(&request, &id)?;
     let whose = row.created.account.clone();
-    request.check_reader(&format!("credentials/{id}"), Some(whose.clone()), json!({ "credential": id })).await?;
+    request
+        .check_reader(Reading::Credential(Some(row.created.credential.clone())), Some(whose.clone()), json!({ "credential": id }))
+        .await?;
     let mut search = Search::default();
     search.only(Field::Credential, id).map_err(|_| PageError::NotFound)?;
     let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };

@@ -16,6 +16,8 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::search::line::Line;
 use crate::core::id::AccountId;
+use crate::core::reading::Reading;
+use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
@@ -67,10 +69,10 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let id: AccountId = id.parse().map_err(|_| PageError::NotFound)?;
     let (gateway, state) = (&request.http.gateway, request.http.gateway.state());
     let account = state.accounts.get(&id).filter(|_| request.is_staff()).ok_or(PageError::NotFound)?;
-    request.check_reader(&format!("accounts/{id}"), Some(id.clone()), json!({ "account": id })).await?;
+    request.check_reader(Reading::Account(id.clone()), Some(id.clone()), json!({ "account": id })).await?;
     let (ports, now) = (&gateway.control().ports, gateway.control().ports.clock.now());
-    let name = ports.reader.vault.account_name(&id).await.ok().flatten();
-    let people = ports.reader.vault.users_of(&id).await.unwrap_or_default().into_iter();
+    let name = ports.reader.vault.account_name(&id).await.map_err(Refusal::from)?;
+    let people = ports.reader.vault.users_of(&id).await.map_err(Refusal::from)?.into_iter();
     let mut search = Search::default();
     search.only(Field::Account, id.to_string()).map_err(|_| PageError::NotFound)?;
     let calls = ports

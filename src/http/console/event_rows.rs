@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::address::encoded;
 use super::changes::{Change, change};
@@ -10,9 +10,10 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sentence::{Names, sentence};
-use super::who::{account_names, operator, person_of};
+use super::who::{account_names, emails, operator, person_of};
 use crate::core::event::EventKind;
-use crate::core::id::SwitchId;
+use crate::core::id::{SwitchId, UserId};
+use crate::core::state::ControlState;
 use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::core::visibility::STAFF;
@@ -43,7 +44,8 @@ type Engagements = BTreeMap<SwitchId, (Micros, Target)>;
 pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
     let (now, state) = (request.http.gateway.control().ports.clock.now(), request.http.gateway.state());
     let accounts = account_names(request, items.iter().filter_map(|record| record.account.as_ref()?.parse().ok())).await;
-    let (people, engaged) = (people(request).await, engagements(items, request).await?);
+    let people = emails(request, &people_in(items, &state)).await?;
+    let engaged = engagements(items, request).await?;
     let targets = engaged.iter().map(|(id, (_, target))| (id.clone(), target.clone())).collect();
     let visibility = request.visibility();
     let names = Names { state: &state, people: &people, accounts: &accounts, visibility: &visibility, targets: &targets };
@@ -118,11 +120,25 @@ async fn engagements(items: &[AdministrationRecord], request: &SignedInRequest) 
     Ok(found)
 }
 
-/// The e-mail addresses of the people that whoever looks may know: staff all, a customer its own.
-async fn people(request: &SignedInRequest) -> BTreeMap<String, String> {
-    let people = request.http.gateway.control().ports.reader.vault.users().await.unwrap_or_default();
-    let known = people.into_iter().filter(|person| request.is_staff() || person.account == request.principal.account);
-    known.map(|person| (person.id.to_string(), escape_hidden(person.email.as_str()))).collect()
+/// The people whom rows can name: by an id in the event, or by a credential in it that acts for them.
+fn people_in(items: &[AdministrationRecord], state: &ControlState) -> BTreeSet<UserId> {
+    let mut people: BTreeSet<UserId> = items.iter().filter_map(|record| record.user.as_ref()?.parse().ok()).collect();
+    for record in items {
+        for_each_text(&json!(record.event), &mut |text| {
+            let acts_for = || person_of(&text.parse().ok()?, state).cloned();
+            people.extend(text.parse().ok().or_else(acts_for));
+        });
+    }
+    people
+}
+
+fn for_each_text(value: &Value, take: &mut dyn FnMut(&str)) {
+    match value {
+        Value::String(text) => take(text),
+        Value::Array(items) => items.iter().for_each(|item| for_each_text(item, take)),
+        Value::Object(fields) => fields.values().for_each(|field| for_each_text(field, take)),
+        _ => {}
+    }
 }
 
 /// Where a subject is shown, and what it is called.

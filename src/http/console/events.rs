@@ -15,6 +15,7 @@ use super::page_error::PageError;
 use super::period::links;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::http::event_filters::EventFilters;
 use crate::tools::AdministrationQuery;
@@ -58,7 +59,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         return Err(PageError::NoReason { next: request.path.clone() });
     }
     let whose = asked.owner(&request.http.gateway.state());
-    request.check_reader("events", whose, json!(asked)).await?;
+    request.check_reader(Reading::Events, whose, json!(asked)).await?;
     let chosen = |kind: &str| Choice { id: kind.into(), label: words(kind), is_chosen: asked.r#type.as_deref() == Some(kind) };
     let kinds = AdministrationQuery::TYPES.iter().map(|kind| chosen(kind)).collect();
     let kept = |left_out: &[&str]| -> Vec<String> {

@@ -1,5 +1,7 @@
 //! `/console/exports`: calls as files to take away. Making one is a recorded call; a download is the same file again.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,8 +13,10 @@ use super::format::{Chip, DisplayTime, escape_hidden, group_digits};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::who::emails;
 use crate::control::Reply;
 use crate::core::call::Status;
+use crate::core::reading::Reading;
 use crate::core::time::Micros;
 use crate::http::exports::{Made, check_reason, download, find, list};
 use crate::tools::export::CREATE;
@@ -57,20 +61,19 @@ struct File {
 
 /// The list.
 pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
-    request.check_reader("exports", Some(request.principal.account.clone()), json!({})).await?;
-    let mut rows = Vec::new();
-    for made in list(&request.http, &request.principal).await? {
-        rows.push(row(made, &request).await);
-    }
+    request.check_reader(Reading::Exports, Some(request.principal.account.clone()), json!({})).await?;
+    let rows = rows(list(&request.http, &request.principal).await?, &request).await?;
     let frame = Frame::of("Exports", place(&request), &request).await;
     Ok(page(&List { frame, is_staff: request.is_staff(), rows }))
 }
 
 /// One of them.
 pub async fn one(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
-    request.check_reader(&format!("exports/{id}"), Some(request.principal.account.clone()), json!({})).await?;
+    let call = id.parse().map_err(|_| PageError::NotFound)?;
+    request.check_reader(Reading::ExportPage(call), Some(request.principal.account.clone()), json!({})).await?;
     let made = find(&request.http, &request.principal, &id).await?;
-    Ok(page(&One { frame: Frame::of("Export", place(&request), &request).await, row: row(made, &request).await }))
+    let row = rows(vec![made], &request).await?.pop().ok_or(PageError::NotFound)?;
+    Ok(page(&One { frame: Frame::of("Export", place(&request), &request).await, row }))
 }
 
 /// Makes one, by the tool.
@@ -105,14 +108,13 @@ fn place(request: &SignedInRequest) -> &'static str {
     if request.is_staff() { "/console/search" } else { "/console/activity" }
 }
 
-async fn row(made: Made, request: &SignedInRequest) -> Row {
+async fn rows(made: Vec<Made>, request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
     let now = request.http.gateway.control().ports.clock.now();
-    let Made { record, export } = made;
-    let vault = &request.http.gateway.control().ports.reader.vault;
-    let email = match record.user.parse() {
-        Ok(user) => vault.email(&user).await.ok().flatten(),
-        Err(_) => None,
-    };
+    let emails = emails(request, &made.iter().filter_map(|made| made.record.user.parse().ok()).collect()).await?;
+    Ok(made.into_iter().map(|made| row(made, &emails, now)).collect())
+}
+
+fn row(Made { record, export }: Made, emails: &BTreeMap<String, String>, now: Micros) -> Row {
     let file = export.map(|export| File {
         name: export.file(),
         line: if export.q.is_empty() { "everything".to_owned() } else { escape_hidden(&export.q) },
@@ -126,7 +128,7 @@ async fn row(made: Made, request: &SignedInRequest) -> Row {
     Row {
         id: record.call_id.to_string(),
         at: DisplayTime::of(record.at, now),
-        by: email.map_or(record.user, |email| escape_hidden(&email)),
+        by: emails.get(&record.user).cloned().unwrap_or(record.user),
         chip: Chip::of(record.status),
         is_open: !record.status.is_terminal() || record.status == Status::Succeeded && file.is_none(),
         code: record.code,

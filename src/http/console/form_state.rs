@@ -74,6 +74,11 @@ impl FormState {
         self.fault.as_deref().filter(|_| self.field == name)
     }
 
+    /// What is wrong, with whatever it is.
+    pub fn any_fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
     /// How the page is answered.
     pub fn status(&self) -> StatusCode {
         if self.fault.is_none() {

@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::alarms::{Notices, notices};
 use super::appearance::Appearance;
-use super::attention::waiting;
+use super::attention::{Waiting, waiting};
 use super::engaged::{Engaged, engaged, widest_first};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::request::{AnonymousRequest, SignedInRequest};
@@ -34,7 +34,7 @@ pub struct Frame {
     /// Where to go.
     pub nav: Vec<Link>,
     /// How many calls wait that whoever looks may answer for.
-    pub waiting: usize,
+    pub waiting: Waiting,
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
     /// How many more there are.
@@ -74,7 +74,7 @@ pub struct Link {
     /// It is where we are.
     pub is_here: bool,
     /// How many wait there, and what that is called; nothing if none does.
-    pub badge: Option<(usize, &'static str)>,
+    pub badge: Option<(String, &'static str)>,
 }
 
 /// How new a page is.
@@ -126,7 +126,7 @@ impl Frame {
             path: "/console/".to_owned(),
             who: None,
             nav: Vec::new(),
-            waiting: 0,
+            waiting: Waiting::Exactly(0),
             switches: Vec::new(),
             more_switches: 0,
             notices: Notices::default(),
@@ -190,18 +190,17 @@ impl Frame {
 
 /// How many wait behind the places of the navigation.
 struct Badges {
-    waiting: usize,
+    waiting: Waiting,
     switches: usize,
 }
 
 impl Badges {
-    fn of(&self, href: &str) -> Option<(usize, &'static str)> {
-        let badge = match href {
-            "/console/approvals" => (self.waiting, "waiting"),
-            "/console/switches" => (self.switches, "in force"),
-            _ => return None,
-        };
-        Some(badge).filter(|(count, _)| *count > 0)
+    fn of(&self, href: &str) -> Option<(String, &'static str)> {
+        match href {
+            "/console/approvals" => self.waiting.badge(),
+            "/console/switches" => (self.switches > 0).then(|| (self.switches.to_string(), "in force")),
+            _ => None,
+        }
     }
 }
 

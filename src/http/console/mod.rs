@@ -56,6 +56,7 @@ mod people;
 mod period;
 mod policy_text;
 mod power;
+mod reading_words;
 mod reason;
 mod refused;
 mod request;
@@ -125,7 +126,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/vms/{id}/exec", post(vm::set_exec))
         .route("/vms/{id}/stop", post(vm::stop))
         .route("/calls/{id}/raw", get(call::raw))
-        .route("/calls/{id}/answer", post(answer::submit))
+        .route("/calls/{id}/answer", post(call::answer))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
         .route("/accounts", get(accounts::show))
         .route("/accounts/{id}", get(customer_account::show))

@@ -17,6 +17,7 @@ use super::power::power;
 use super::request::SignedInRequest;
 use super::vm_switches::class_statuses;
 use crate::core::code::Code;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Vm};
 use crate::core::time::Micros;
@@ -62,7 +63,7 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     // The latest calls of everybody are shown to staff who have said why they look, as in the search.
     let may_look = !request.is_staff() || request.reason.is_some();
     let found = if may_look {
-        request.check_reader("calls", None, json!({ "page": "overview" })).await?;
+        request.check_reader(Reading::Calls, None, json!({ "page": "overview" })).await?;
         let control = gateway.control();
         let search = of_agents(&CallFilters::default(), &request).search(control.ports.clock.now(), &control.catalogue);
         let search = search.map_err(|why| Refusal::new(Code::InternalError, why))?;

@@ -72,13 +72,17 @@ async fn account(request: &SignedInRequest, trouble: Option<String>, changed: bo
         Ok(identities) => identities,
         Err(error) => return PageError::from(error).into_response(),
     };
+    let sessions = match own(request).await {
+        Ok(sessions) => sessions,
+        Err(error) => return error.into_response(),
+    };
     page(&Account {
         frame: Frame::of("Account", "/console/account", request).await,
         since: DisplayTime::of(session.began, now),
         ends: DisplayTime::of(session.ends, now),
         acts_with: session.credential.to_string(),
         user: request.principal.user.to_string(),
-        sessions: own(request).await,
+        sessions,
         sessions_end: "/console/account/sessions/end",
         shortest: password::SHORTEST,
         trouble,

@@ -20,6 +20,7 @@ use super::told;
 use super::who::person as named;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::time::Micros;
 
@@ -216,7 +217,7 @@ pub async fn revoke_invitation(Path(id): Path<String>, Posted { request, fields 
 /// A person whom the visitor manages, and whose they are. Before that nothing is asked, for it would be recorded of whom (P9).
 async fn found(request: &SignedInRequest, id: &str) -> Result<(Person, AccountId), PageError> {
     let user = id.parse().map_err(|_| PageError::NotFound)?;
-    let found = request.http.gateway.control().ports.reader.vault.user(&user).await.unwrap_or_default();
+    let found = request.http.gateway.control().ports.reader.vault.user(&user).await.map_err(Refusal::from)?;
     let account = found.ok_or(PageError::NotFound)?.account;
     if !request.is_staff() && account != request.principal.account {
         return Err(PageError::NotFound);

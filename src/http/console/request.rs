@@ -15,6 +15,7 @@ use crate::auth::session::{Browser, Origin, SignedInUser, Token};
 use crate::control::{Reply, Request};
 use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side, Via};
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
@@ -87,7 +88,7 @@ impl SignedInRequest {
     }
 
     /// Leave to read the log back. Why the staff reads is written down with what it asked for.
-    pub async fn check_reader(&self, what: &str, about: Option<AccountId>, mut asked: Value) -> Result<(), Refusal> {
+    pub async fn check_reader(&self, what: Reading, about: Option<AccountId>, mut asked: Value) -> Result<(), Refusal> {
         if let (Some(reason), Some(asked)) = (&self.reason, asked.as_object_mut()) {
             asked.insert("reason".to_owned(), reason.as_str().into());
         }

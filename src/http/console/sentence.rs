@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::format::escape_hidden;
+use super::reading_words::deed;
 use super::target_words::stops;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CredentialId, SwitchId, UserId, VmId};
@@ -101,9 +102,14 @@ pub fn sentence(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> Strin
         EventKind::NodeStarted { version, .. } => format!("A server started, version {}", escape_hidden(version)),
         EventKind::NodeStopped { .. } => "A server stopped".into(),
         EventKind::LogRead { account, what, .. } => {
-            let whose = account.as_ref().map_or_else(|| "of several accounts".into(), |id| format!("of {}", names.account(id)));
-            let what = read(what);
-            did(&format!("{what} {whose}"), &format!("Your provider's staff {what} of this account"))
+            let whose = account.as_ref().map_or_else(|| "several accounts".into(), |id| names.account(id));
+            // A customer is told of nobody by name; who has no name otherwise is the command line.
+            let (staff, own) = if names.visibility.is_everything() {
+                ("Staff", whose.as_str())
+            } else {
+                ("Your provider's staff", "this account")
+            };
+            did(&deed(what, &whose), &format!("{staff} {}", deed(what, own)))
         }
         EventKind::UserCreated { .. }
         | EventKind::SignedIn { .. }
@@ -310,23 +316,6 @@ fn of_person(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// What the staff did to read, by the name that the reading has.
-fn read(what: &str) -> String {
-    let text = match what.split('/').next().unwrap_or_default() {
-        "calls" if what.contains('/') && what != "calls/live" => "read a call",
-        "calls" => "read the calls",
-        "events" => "read the events",
-        "vms" => "read the page of a VM",
-        "accounts" => "read the page",
-        "credentials" | "keys" => "read the page of a key",
-        "exports" if what.ends_with("/file") => "downloaded an export of calls",
-        "exports" => "made an export of calls",
-        "approvals" => "read what waits for approval",
-        other => return format!("read {}", escape_hidden(&other.replace('_', " "))),
-    };
-    text.to_owned()
 }
 
 fn role_name(role: Role) -> String {

@@ -11,6 +11,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::told;
 use crate::auth::session::{digest, idle_since};
+use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 
 /// A session in a list.
@@ -51,10 +52,10 @@ pub fn rows(request: &SignedInRequest, listed: &Value) -> Vec<Row> {
 }
 
 /// The visitor's own. Looking at one's own account is no call.
-pub async fn own(request: &SignedInRequest) -> Vec<Row> {
+pub async fn own(request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
     let ports = &request.http.gateway.control().ports;
     let now = ports.clock.now();
-    let found = ports.reader.vault.sessions_of(&request.principal.user, now, idle_since(now)).await.unwrap_or_default();
+    let found = ports.reader.vault.sessions_of(&request.principal.user, now, idle_since(now)).await;
     let this = &request.signed_in.session.hash;
     let row = |session: crate::log::signed_in::Session| Row {
         id: digest(&session.hash),
@@ -64,7 +65,7 @@ pub async fn own(request: &SignedInRequest) -> Vec<Row> {
         address: escape_hidden(&session.address.unwrap_or_default()),
         user_agent: escape_hidden(session.user_agent.unwrap_or_default().as_str()),
     };
-    found.into_iter().map(row).collect()
+    Ok(found.map_err(Refusal::from)?.into_iter().map(row).collect())
 }
 
 /// Ends one of the visitor's own.

@@ -21,6 +21,7 @@ use crate::core::code::Code;
 use crate::core::event::EventKind;
 use crate::core::id::{CallId, SwitchId};
 use crate::core::job::Job;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::switch::{Switch, Target};
@@ -109,7 +110,7 @@ async fn one(request: &SignedInRequest, id: SwitchId, draft: FormState) -> Resul
     };
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     // What it stops says whose it is, and nobody else is told its id.
-    request.check_reader(&format!("switches/{id}"), target.owner(&state), json!({ "switch": id })).await?;
+    request.check_reader(Reading::Switch(id.clone()), target.owner(&state), json!({ "switch": id })).await?;
     let history = history(request, &id).await?;
     let requested_by = switch.as_ref().and_then(|switch| state.wish_to_release(switch, now).cloned());
     let live = match &switch {

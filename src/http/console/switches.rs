@@ -26,6 +26,7 @@ use super::told;
 use super::who::engager;
 use crate::core::code::Code;
 use crate::core::engagement::check_target;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
@@ -119,7 +120,7 @@ impl Wanted {
 pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Result<Response, PageError> {
     may_read(&request)?;
     let gateway = &request.http.gateway;
-    gateway.check_reader(&request.principal, "switches", None, json!({ "page": "switches" })).await?;
+    gateway.check_reader(&request.principal, Reading::Switches, None, json!({ "page": "switches" })).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let mut rows = Vec::new();
     let standing = widest_first(state.switches_in_force(now));
@@ -153,7 +154,7 @@ async fn before(request: &SignedInRequest, target: Target, draft: FormState) -> 
     let state = request.http.gateway.state();
     check_target(&target, &state, &request.http.gateway.control().ports.names()).map_err(PageError::Refused)?;
     let asked = json!({ "target": target.to_string() });
-    request.check_reader("switches/reach", target.owner(&state), asked).await?;
+    request.check_reader(Reading::Reach, target.owner(&state), asked).await?;
     let under_way = impact::under_way(&request.http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);
     let status = draft.status();

@@ -16,6 +16,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::search::line::Line;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::http::call_filters::CallFilters;
 use crate::http::live::{LiveMessage, Watch, Watched, answer, beginning, place, watched};
 
@@ -50,7 +51,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         return Err(PageError::NotFound);
     }
     let asked = asked(&pairs);
-    let query = query(&request, &asked, "calls").await?;
+    let query = query(&request, &asked, Reading::Calls).await?;
     let listed = request.http.gateway.control().ports.activity.list(query).await?;
     let (seen, now) = (seen(&request, &asked), request.http.gateway.control().ports.clock.now());
     request.http.watches.prepare(&seen, listed.as_of, now);
@@ -78,7 +79,7 @@ pub async fn stream(request: SignedInRequest, headers: HeaderMap, Query(pairs): 
     let query = if goes_on && headers.contains_key("last-event-id") {
         query_again(&request, &asked).await?
     } else {
-        query(&request, &asked, "calls/live").await?
+        query(&request, &asked, Reading::LiveCalls).await?
     };
     let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, value)| value.as_str());
     let after = beginning(&request.http, &headers, after, &watched).await?;

@@ -19,6 +19,7 @@ use super::vm_switches::{ClassStatus, class_statuses};
 use super::who::account_name;
 use crate::core::id::VmId;
 use crate::core::noun::vm::VM;
+use crate::core::reading::Reading;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Vm;
@@ -46,7 +47,7 @@ struct VmPage {
 pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
     let gateway = &request.http.gateway;
     let vm = seen(&request, &id)?;
-    request.check_reader(&format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
+    request.check_reader(Reading::Resource((&vm.id).into()), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
     let mut search = Search::default();
     search.only(Field::Resource(&VM), vm.id.to_string()).map_err(|_| PageError::NotFound)?;
     let query = ActivityQuery { visibility: request.visibility(), search, limit: HISTORY, ..ActivityQuery::default() };

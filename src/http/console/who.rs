@@ -8,6 +8,7 @@ use super::format::escape_hidden;
 use super::request::SignedInRequest;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CredentialId, UserId};
+use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::tools::AdministrationRecord;
@@ -28,13 +29,18 @@ pub async fn account_name(request: &SignedInRequest, id: &AccountId) -> String {
 
 /// The names of accounts by id, for staff: a customer knows its own. What has no name is not among them.
 pub async fn account_names(request: &SignedInRequest, ids: impl Iterator<Item = AccountId>) -> BTreeMap<String, String> {
-    let vault = &request.http.gateway.control().ports.reader.vault;
-    let mut names = BTreeMap::new();
-    for id in ids.filter(|_| request.is_staff()).collect::<BTreeSet<_>>() {
-        let name = vault.account_name(&id).await.ok().flatten();
-        names.extend(name.map(|name| (id.to_string(), escape_hidden(&name))));
-    }
-    names
+    let ids = ids.filter(|_| request.is_staff()).collect();
+    let names = request.http.gateway.control().ports.reader.vault.account_names_of(&ids).await;
+    let names = names.inspect_err(|error| tracing::warn!(%error, "accounts are named by their ids")).unwrap_or_default();
+    names.into_iter().map(|(id, name)| (id, escape_hidden(&name))).collect()
+}
+
+/// The e-mail addresses of people by id, as far as whoever looks may know them: staff all, a customer its own. Who is gone is not
+/// among them.
+pub async fn emails(request: &SignedInRequest, people: &BTreeSet<UserId>) -> Result<BTreeMap<String, String>, Refusal> {
+    let found = request.http.gateway.control().ports.reader.vault.users_by_id(people).await?;
+    let known = found.into_iter().filter(|person| request.is_staff() || person.account == request.principal.account);
+    Ok(known.map(|person| (person.id.to_string(), escape_hidden(person.email.as_str()))).collect())
 }
 
 /// Who did what an event about a switch says: a person, whoever sat at the data, or an agent.

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::{may_answer_any, may_see};
 use crate::core::approval::Approval;
 use crate::core::call::Outcome;
-use crate::core::engagement::{REASON, check_reason_if_any};
+use crate::core::engagement::{REASON, WHY_STAFF_ASK, check_reason_if_any};
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
 use crate::core::principal::Side;
+use crate::core::reading::Reading;
 use crate::core::redact::Sensitivity::Content;
 use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
@@ -31,8 +32,8 @@ pub(super) static LIST: Operation<Args, Output> = administration("approval_list"
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// Why the staff asks. Written down with the reading, and of no effect.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK, extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
 }
 
@@ -96,7 +97,7 @@ async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Out
     check_reason_if_any(reason.as_deref())?;
     let state = fresh(&execution).await?;
     if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
-        record_read(&execution, None, "approvals".to_owned(), json!({ "reason": reason })).await?;
+        record_read(&execution, None, Reading::Approvals, json!({ "reason": reason })).await?;
     }
     let (store, who) = (&execution.ports.reader.store, &execution.principal);
     let rows = match who.side {

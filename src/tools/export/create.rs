@@ -15,6 +15,7 @@ use crate::core::engagement::check_reason_if_any;
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::QuotaKind;
+use crate::core::reading::Reading;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -79,7 +80,7 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     let ports = &execution.ports;
     let _place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
-        let what = format!("exports/{}", execution.call());
+        let what = Reading::ExportMade(execution.call().clone());
         record_read(&execution, account.as_ref(), what, json!({ "q": q, "reason": reason })).await?;
     }
     // As the log was when this was asked for: the call that makes the export is not in it.

@@ -1,8 +1,12 @@
 //! The inbox of calls that wait for a person.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use forelog::ambient::OsEntropy;
+use forelog::app::local_admin::LocalAdmin;
+use forelog::core::time::Clock;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{ConsoleServer, between};
@@ -151,4 +155,56 @@ async fn console_staff_say_why_before_they_see_or_answer_a_call_that_waits() {
     assert!(console.events("approval_decided").await.is_empty());
     let told = console.investigator().await.page(&format!("/console/calls/{call}")).await;
     assert!(told.contains("reboot"), "{told}");
+}
+
+/// The log's time is a day ahead of the clock that was accepted: whether a call still waits is judged by the clock, as the inbox does.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_what_waits_is_judged_by_the_clock_that_was_accepted() {
+    let (console, _policies) = holding().await;
+    let (staff, ahead) = (console.key_of_staff().await, 25 * 3_600_000_000);
+    console.clock.jump(ahead);
+    let wrong = json!({ "time": console.clock.now().rfc3339(), "reason": "it looked right" });
+    let accepted = console.rest(&staff, Method::POST, "/clock", Some(wrong)).await;
+    assert_eq!(accepted.status, StatusCode::OK, "{accepted:?}");
+    console.clock.jump(-ahead);
+    let clock = Arc::clone(&console.clock) as Arc<dyn Clock>;
+    let config = super::config(&console.dir, &console.more);
+    let local_admin = LocalAdmin::open(&config, clock, Arc::new(OsEntropy)).await.expect("a desk");
+    local_admin.accept_clock(console.clock.now(), "it was a day ahead").await.expect("accepted");
+    local_admin.close().await;
+
+    let call = ask(&console).await;
+    let owner = console.signed_in(&console.one.owner).await;
+    console.shows(&owner, "/console/approvals", &call).await;
+    let overview = owner.page("/console/").await;
+    assert!(overview.contains("1 call waits for approval"), "{overview}");
+    let page = owner.page(&format!("/console/calls/{call}")).await;
+    assert!(page.contains("This call waits for a person"), "{page}");
+}
+
+/// An answer that is refused is shown again with what was typed and why, in the inbox and on the call's page alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_refused_answer_keeps_what_was_typed() {
+    let (console, _policies) = holding().await;
+    let call = ask(&console).await;
+    let owner = console.signed_in(&console.one.owner).await;
+    let forms = [format!("/console/approvals/{call}"), format!("/console/calls/{call}/answer")];
+    let long = "x".repeat(501);
+    for form in &forms {
+        let refused = owner.submit(form, &[("verdict", "reject"), ("reason", &long)]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{form}: {refused:?}");
+        assert!(refused.text.contains(&long) && refused.text.contains("at most 500 characters"), "{form}: {refused:?}");
+        let unread = owner.submit(form, &[("verdict", "perhaps"), ("reason", "not at noon")]).await;
+        assert_eq!(unread.status, StatusCode::BAD_REQUEST, "{form}: {unread:?}");
+        assert!(unread.text.contains("value=\"not at noon\"") && unread.text.contains("role=\"alert\""), "{form}: {unread:?}");
+    }
+    assert!(console.events("approval_decided").await.is_empty());
+    let done = owner.submit(&forms[1], &[("verdict", "reject"), ("reason", "not at noon")]).await;
+    assert_eq!(done.header("location"), format!("/console/calls/{call}#answered"), "{done:?}");
+    for form in &forms {
+        let late = owner.submit(form, &[("verdict", "approve")]).await;
+        assert_eq!(late.status, StatusCode::CONFLICT, "{form}: {late:?}");
+        assert!(late.text.contains("role=\"alert\"") && late.text.contains("<nav"), "{form}: {late:?}");
+    }
+    assert_eq!(console.events("approval_decided").await.len(), 1);
 }

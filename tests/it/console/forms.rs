@@ -162,3 +162,19 @@ async fn console_staff_find_accounts_by_name_address_and_vm_for_a_reason() {
     let led = staff.get("/console/search?q=-class:destroy+nginx").await.header("location").to_owned();
     assert!(led.ends_with("?q=nginx"), "{led}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_search_that_cannot_be_saved_keeps_what_was_typed() {
+    let console = ConsoleServer::open().await;
+    let staff = console.investigator().await;
+    let (line, long) = ("tool:vm_get", "x".repeat(81));
+    for (name, status) in [("", StatusCode::BAD_REQUEST), (&long, StatusCode::UNPROCESSABLE_ENTITY)] {
+        let refused = staff.submit("/console/searches", &[("name", name), ("line", line)]).await;
+        assert_eq!(refused.status, status, "{refused:?}");
+        let kept = [format!("id=\"name\" name=\"name\" value=\"{name}\""), format!("name=\"line\" value=\"{line}\"")];
+        assert!(kept.iter().all(|part| refused.text.contains(part)), "{kept:?}: {refused:?}");
+        assert!(refused.text.contains("role=\"alert\"") && !refused.text.contains("No call fits"), "{refused:?}");
+    }
+    let saved = staff.submit("/console/searches", &[("name", "reads"), ("line", line)]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{saved:?}");
+}

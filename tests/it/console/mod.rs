@@ -48,6 +48,8 @@ mod taken;
 mod tenants;
 mod told;
 mod twins;
+mod unread_vault;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -153,3 +153,33 @@ async fn an_address_is_in_no_record_of_an_invitation(console: ConsoleServer) {
     // Those who may know it still read it.
     assert!(owner.page("/console/people").await.contains("gone@example.org"));
 }
+
+/// What staff have read is told as what it was: a list is no export, and a search no page.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_reading_is_told_as_what_it_was() {
+    let console = ConsoleServer::open().await;
+    let staff = console.investigator().await;
+    let one = format!("account:{}", console.one.account);
+    let made = staff.submit("/console/exports", &[("q", &one), ("form", "csv")]).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
+    let reach = format!("/console/switches/new?target=account:{}", console.one.account);
+    for path in ["/console/exports", made.header("location"), "/console/accounts?q=one", &reach] {
+        staff.page(path).await;
+    }
+    staff.get("/console/search?q=account:one").await;
+    let told = console.shows(&staff, "/console/events?type=log_read", "looked up a name or an ID in all accounts").await;
+    for text in [
+        "made an export of calls of the account one",
+        "read the list of exports of the account Hosting",
+        "read the page of an export of the account Hosting",
+        "staff@example.com searched the accounts",
+        "read what a switch on the account one would stop",
+    ] {
+        assert_eq!(told.matches(text).count(), 1, "{text}: {told}");
+    }
+    assert_eq!(told.matches("made an export").count(), 1, "{told}");
+    let customer = console.signed_in(&console.one.owner).await.page("/console/events?type=log_read").await;
+    for text in ["made an export of calls of this account", "read what a switch on this account would stop"] {
+        assert!(customer.contains(&format!("Your provider&#39;s staff {text}")), "{text}: {customer}");
+    }
+}

@@ -75,6 +75,9 @@ async fn by_kind(backend: Backend) {
     let expected = ["vm:", "vm:Z", "vm:a", "vm:ä"];
     let rows = store.state(&["vm"]).await.expect("the rows");
     assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), expected);
+    for (most, first) in [(0, 0), (2, 2), (9, 4)] {
+        assert_eq!(store.first_under("vm:", most).await.expect("the first of them"), rows[..first]);
+    }
     let mut found = Found::default();
     let decide = &mut |_: &Head, seen: Found| {
         found = seen;

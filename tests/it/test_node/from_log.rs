@@ -107,6 +107,14 @@ impl Activity for FromLog {
         Ok(record.filter(|record| visibility.call(&record.account, &record.credential)))
     }
 
+    async fn calls(&self, visibility: &Visibility, calls: &[CallId]) -> Result<Vec<CallRecord>, Refusal> {
+        let mut found = Vec::new();
+        for call in calls {
+            found.extend(self.call(visibility, call).await?);
+        }
+        Ok(found)
+    }
+
     async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
         let Some(record) = self.call(visibility, call).await? else { return Ok(None) };
         let log = whole_log(&self.0).await;

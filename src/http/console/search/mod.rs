@@ -20,6 +20,7 @@ use serde_json::json;
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
 use super::callers::Callers;
+use super::form_state::FormState;
 use super::format::{FilterLink, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
@@ -27,6 +28,7 @@ use super::period::periods;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::Position;
+use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault as Unreadable, Field, Search};
@@ -76,6 +78,7 @@ struct Page {
     live: String,
     may_export: bool,
     saved: Vec<Saved>,
+    draft: FormState,
     words: Vec<String>,
 }
 
@@ -144,7 +147,7 @@ async fn check_named(request: &SignedInRequest, named: &str) -> Result<(), PageE
     if request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
     }
-    Ok(request.check_reader("search", None, json!({ "q": named })).await?)
+    Ok(request.check_reader(Reading::Search, None, json!({ "q": named })).await?)
 }
 
 async fn searched(request: &SignedInRequest, given: Given, search: &Search, now: Micros) -> Result<Response, PageError> {
@@ -152,7 +155,7 @@ async fn searched(request: &SignedInRequest, given: Given, search: &Search, now:
     let (at, activity) = (at.unwrap_or(now), &request.http.gateway.control().ports.activity);
     let is_later = cursor.is_some();
     let asked = CallFilters { q: Some(line.to_string()), cursor, ..CallFilters::default() };
-    let query = query_at(request, &asked, "calls", at).await?;
+    let query = query_at(request, &asked, Reading::Calls, at).await?;
     let shown = blank(request, &line, None, search).await;
     let listed = match in_time(activity.list(query.clone()).await)? {
         Ok(listed) => listed,
@@ -201,8 +204,15 @@ async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>,
         may_export: request.may(Scope::StaffExport),
         live: encoded(&line.to_string()),
         saved: saved::all(request).await,
+        draft: FormState::default(),
         words: words::of(&request.http.gateway.control().catalogue),
     }
+}
+
+/// The page of a line that could not be saved, without looking for it again.
+async fn unsaved(request: &SignedInRequest, line: &Line, draft: FormState) -> Response {
+    let status = draft.status();
+    (status, page(&Page { draft, ..blank(request, line, None, &Search::default()).await })).into_response()
 }
 
 /// The parts of the time that may be chosen, as items of the line.

@@ -5,11 +5,18 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::line::Line;
+use super::unsaved;
 use crate::http::console::form::Posted;
+use crate::http::console::form_state::{Argument, FormState};
 use crate::http::console::format::escape_hidden;
 use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
 use crate::http::console::told;
+use crate::http::console::who::emails;
+
+/// What a search is kept with, and what that takes.
+const ARGUMENTS: [Argument; 1] =
+    [Argument { name: "name", field: "name", takes: "The name of a search has 1 to 80 characters." }];
 
 /// A search in the list.
 pub struct Saved {
@@ -30,32 +37,39 @@ pub struct Saved {
 /// All of them. If the vault cannot be read the page goes without.
 pub async fn all(request: &SignedInRequest) -> Vec<Saved> {
     let vault = &request.http.gateway.control().ports.reader.vault;
-    let mut shown = Vec::new();
-    for saved in vault.saved_searches().await.unwrap_or_default() {
-        let owner = vault.email(&saved.owner).await.ok().flatten();
-        shown.push(Saved {
-            href: Line::of(saved.line.as_str()).href(),
-            owner: owner.map_or_else(|| saved.owner.to_string(), |email| escape_hidden(&email)),
-            may_forget: request.signed_in.role.administers() || saved.owner == request.principal.user,
-            id: saved.id,
-            name: escape_hidden(saved.name.as_str()),
-            line: escape_hidden(saved.line.as_str()),
-        });
-    }
-    shown
+    let kept = vault.saved_searches().await;
+    let kept = kept.inspect_err(|error| tracing::warn!(%error, "saved searches are not shown")).unwrap_or_default();
+    // Whoever cannot be named is shown by id.
+    let owners = emails(request, &kept.iter().map(|saved| saved.owner.clone()).collect()).await.unwrap_or_default();
+    let shown = kept.into_iter().map(|saved| Saved {
+        href: Line::of(saved.line.as_str()).href(),
+        owner: owners.get(saved.owner.as_str()).cloned().unwrap_or_else(|| saved.owner.to_string()),
+        may_forget: request.signed_in.role.administers() || saved.owner == request.principal.user,
+        id: saved.id,
+        name: escape_hidden(saved.name.as_str()),
+        line: escape_hidden(saved.line.as_str()),
+    });
+    shown.collect()
 }
 
 /// Keeps a line under a name.
 pub async fn keep(Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    let (name, line) = (fields.text("name"), Line::of(fields.text("line")));
+    let line = Line::of(fields.text("line"));
     if !request.is_staff() {
         return Err(PageError::NotFound);
     }
+    match keep_line(&request, fields.text("name"), &line).await {
+        Ok(()) => Ok(told::after(&request, &line.href(), "Search saved.")),
+        Err(fault) => Ok(unsaved(&request, &line, FormState::of(fields, fault, "name", &ARGUMENTS)?).await),
+    }
+}
+
+async fn keep_line(request: &SignedInRequest, name: &str, line: &Line) -> Result<(), PageError> {
     if name.is_empty() || line.to_string().is_empty() {
         return Err(PageError::Unreadable("A search needs a name, and a line."));
     }
     request.done("search_keep", json!({ "name": name, "line": line.to_string() })).await?;
-    Ok(told::after(&request, &line.href(), "Search saved."))
+    Ok(())
 }
 
 /// Forgets one's own, or anybody's, for an admin.

@@ -2,6 +2,7 @@
 //! account of that name. The page leads to the line that is meant, so that what is searched is what the line says.
 
 use crate::core::job::Run;
+use crate::core::refusal::Refusal;
 use crate::core::search::Field;
 use crate::core::tool::Class;
 use crate::http::console::page_error::PageError;
@@ -64,7 +65,7 @@ fn account_name(item: &str) -> Option<(String, bool)> {
 /// The accounts of a name: of just this name, or else of one that begins so. Names are read for a reason, and that they are is written down.
 async fn named(name: &str, request: &SignedInRequest) -> Result<Vec<String>, PageError> {
     check_named(request, &format!("account:{name}")).await?;
-    let names = request.http.gateway.control().ports.reader.vault.account_names().await.unwrap_or_default();
+    let names = request.http.gateway.control().ports.reader.vault.account_names().await.map_err(Refusal::from)?;
     let wanted = name.to_lowercase();
     let that = |fits: &dyn Fn(&str) -> bool| {
         names.iter().filter(|(_, name)| fits(&name.to_lowercase())).map(|(id, _)| id.clone()).collect::<Vec<_>>()
