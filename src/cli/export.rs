@@ -83,7 +83,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let Format::Jsonl = args.format;
     if let Some(dir) = &args.check {
         let manifest = Manifest::check(dir)?;
-        return answer(&manifest, format!("{}, as the manifest says", counted(manifest.count, "event")));
+        return answer(&manifest, &format!("{}, as the manifest says", counted(manifest.count, "event")));
     }
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
     bundle::check_free(&out)?;
@@ -102,7 +102,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
         jsonl::export(&local_admin.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let text = format!("{} in {}", counted(manifest.count, "event"), out.display());
-    answer(&manifest, text)
+    answer(&manifest, &text)
 }
 
 /// The account that is read, if it is one: what is read of a key or a VM is read of its account, and of no other.
@@ -148,7 +148,7 @@ async fn filter(args: ExportArgs, local_admin: &LocalAdmin) -> Result<Wanted, Cl
     Ok(Wanted { filter: Filter { from_position, to_position, from, to, account, credential, vm, tool }, plaintext })
 }
 
-fn answer(manifest: &Manifest, text: String) -> Result<Answer, CliError> {
+fn answer(manifest: &Manifest, text: &str) -> Result<Answer, CliError> {
     let Manifest { count, first, last, files, .. } = manifest;
     let digest = manifest.digest()?;
     let text = format!(

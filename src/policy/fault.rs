@@ -19,7 +19,7 @@ pub(super) fn unparsed(file: &str, text: &str, errors: &ParseErrors) -> PolicyEr
     let Some(fault) = fault else { return PolicyError::invalid(file, errors.to_string()) };
     let label = fault.source_locations.first();
     let notes = [label.and_then(|label| label.label.clone()), fault.help.clone()];
-    let notes: String = notes.iter().flatten().map(|note| format!(": {}", cut(note))).collect();
+    let notes = notes.iter().flatten().fold(String::new(), |notes, note| notes + ": " + &cut(note));
     let place = label.and_then(|label| Place::of(text, label.loc.start..label.loc.end));
     PolicyError::at(file, place, format!("{}{notes}", fault.message))
 }

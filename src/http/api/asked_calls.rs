@@ -28,7 +28,7 @@ pub struct AskedCalls {
 
 impl AskedCalls {
     /// What the filters ask for.
-    pub fn of(http: &Http, who: &Principal, filters: CallFilters) -> Result<Self, Problem> {
+    pub fn of(http: &Http, who: &Principal, filters: &CallFilters) -> Result<Self, Problem> {
         let (note, commands) = (json!(filters), filters.reads_commands(who));
         let control = http.gateway.control();
         let search = filters.search(control.ports.clock.now(), &control.catalogue).map_err(Problem::malformed)?;

@@ -17,6 +17,6 @@ pub fn endpoint() -> Endpoint {
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<ActivityPage, Problem> {
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
     let who = &caller.principal;
-    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, Reading::Calls).await?;
+    let query = AskedCalls::of(&http, who, &asked)?.read(&http, who, Reading::Calls).await?;
     Ok(http.gateway.control().ports.activity.list(ActivityQuery { limit, cursor, ..query }).await?)
 }

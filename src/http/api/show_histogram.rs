@@ -20,6 +20,6 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let who = &caller.principal;
-    let query = AskedCalls::of(&http, who, asked)?.read(&http, who, Reading::Calls).await?;
+    let query = AskedCalls::of(&http, who, &asked)?.read(&http, who, Reading::Calls).await?;
     Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)
 }

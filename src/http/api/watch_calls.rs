@@ -32,7 +32,7 @@ pub fn endpoint() -> Endpoint {
 async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Result<Response, Problem> {
     let ReadRequest { caller, headers, .. } = asking;
     let (who, now) = (&caller.principal, http.gateway.control().ports.clock.now());
-    let asked = AskedCalls::of(&http, who, asked)?;
+    let asked = AskedCalls::of(&http, who, &asked)?;
     let watched = watched(who.credential.to_string(), &asked.note);
     let place = place(&http, who)?;
     let query = if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, now) {

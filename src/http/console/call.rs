@@ -244,7 +244,9 @@ fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
 fn marks(timeline: &CallTimeline) -> Vec<String> {
     let mut found = Vec::new();
     for (part, path) in [(&timeline.arguments, "arguments"), (&timeline.result, "result")] {
-        part.iter().for_each(|part| mark(part, path, &mut found));
+        if let Some(part) = part {
+            mark(part, path, &mut found);
+        }
     }
     found
 }
