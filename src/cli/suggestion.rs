@@ -3,13 +3,12 @@
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
-use super::Cli;
 use crate::core::near::near;
 
 /// Reads the command line. Help, and an error that names what is wrong, end the process.
 #[must_use]
-pub fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| with_near(error).exit())
+pub fn parse<P: Parser>() -> P {
+    P::try_parse().unwrap_or_else(|error| with_near(error).exit())
 }
 
 /// Clap offers what sounds alike; of that only what is near is offered.

@@ -13,7 +13,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use super::calling;
 use super::listing::{Listing, is_listed, listing};
 use super::rejected::Reached;
-use super::sleep::SessionUse;
+use super::sessions::SessionUse;
 use crate::core::principal::Principal;
 use crate::http::Gateway;
 

@@ -17,7 +17,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::sleep::{Rest, SessionUse};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::lineage::alive;
@@ -34,6 +33,32 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The header that carries a session's id.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// What runs for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Its tasks.
+    Awake,
+    /// Tasks that are ending.
+    Falling,
+    /// Nothing.
+    Asleep,
+}
+
+/// A request or a stream in a session; it leaves with this value.
+pub struct SessionUse {
+    sessions: Arc<Sessions>,
+    id: HeaderValue,
+}
+
+impl Drop for SessionUse {
+    fn drop(&mut self) {
+        let now = self.sessions.clock.elapsed();
+        if let Some(owner) = self.sessions.lock().sessions.get_mut(&self.id) {
+            (owner.uses, owner.left) = (owner.uses.saturating_sub(1), now);
+        }
+    }
+}
 
 /// Who began a session, how, and when it was last used.
 #[derive(Clone)]
@@ -168,6 +193,24 @@ impl Sessions {
         match self.begin_use(id, is_own).await {
             Some(used) => Ok(Some(Arc::new(used))),
             None => Err(Refusal::new(Code::NotFound, "There is no such session.").hint("Begin a new one.").into()),
+        }
+    }
+
+    /// Begins a use of a session that passes, once it does not fall asleep any more.
+    async fn begin_use(self: &Arc<Self>, id: &HeaderValue, passes: impl Fn(&Owner) -> bool) -> Option<SessionUse> {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            {
+                let mut known = self.lock();
+                let owner = known.sessions.get_mut(id).filter(|owner| passes(owner))?;
+                if owner.rest != Rest::Falling {
+                    (owner.seen, owner.uses) = (self.clock.elapsed(), owner.uses + 1);
+                    return Some(SessionUse { sessions: Arc::clone(self), id: id.clone() });
+                }
+            }
+            settled.await;
         }
     }
 

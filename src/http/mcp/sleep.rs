@@ -17,57 +17,13 @@ use axum::http::HeaderValue;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::store::{SessionState, SessionStore, SessionStoreError};
 
-use super::sessions::{Owner, Sessions};
+use super::sessions::{Owner, Rest, Sessions};
 
 /// How long a session is unused before it sleeps: its client has gone on to something else. To begin it again takes less than
 /// a call.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What runs for a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Its tasks.
-    Awake,
-    /// Tasks that are ending.
-    Falling,
-    /// Nothing.
-    Asleep,
-}
-
-/// A request or a stream in a session; it leaves with this value.
-pub struct SessionUse {
-    sessions: Arc<Sessions>,
-    id: HeaderValue,
-}
-
-impl Drop for SessionUse {
-    fn drop(&mut self) {
-        let now = self.sessions.clock.elapsed();
-        if let Some(owner) = self.sessions.lock().sessions.get_mut(&self.id) {
-            (owner.uses, owner.left) = (owner.uses.saturating_sub(1), now);
-        }
-    }
-}
-
 impl Sessions {
-    /// Begins a use of a session that passes, once it does not fall asleep any more.
-    pub(super) async fn begin_use(self: &Arc<Self>, id: &HeaderValue, passes: impl Fn(&Owner) -> bool) -> Option<SessionUse> {
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            {
-                let mut known = self.lock();
-                let owner = known.sessions.get_mut(id).filter(|owner| passes(owner))?;
-                if owner.rest != Rest::Falling {
-                    (owner.seen, owner.uses) = (self.clock.elapsed(), owner.uses + 1);
-                    return Some(SessionUse { sessions: Arc::clone(self), id: id.clone() });
-                }
-            }
-            settled.await;
-        }
-    }
-
     /// Lays down what is unused, and forgets what has slept too long.
     pub(super) async fn lay_down(&self) {
         let now = self.clock.elapsed();
