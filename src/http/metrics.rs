@@ -62,9 +62,6 @@ async fn page(http: &Http) -> Registry {
     gauge(&mut page, "body_bytes", "Bytes of larger bodies that are in memory", http.bodies.held());
     let help = "Bodies that were refused because there was no room";
     counter(&mut page, "bodies_refused", help, http.bodies.refused());
-    let (sessions, asleep) = http.mcp.count_sessions();
-    gauge(&mut page, "mcp_sessions", "MCP sessions of clients older than 2026-07-28", sessions);
-    gauge(&mut page, "mcp_sessions_asleep", "Those of them that nobody uses, and for which nothing runs", asleep);
     let help = "Lines of the log that were lost, because nobody read them";
     let lost = http.lost_lines.get().map_or(0, |lost| lost.load(Ordering::Relaxed));
     counter(&mut page, "log_lines_lost", help, lost);

@@ -1,6 +1,6 @@
 //! What rmcp asks: who we are, which tools there are, and to call one.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
@@ -13,7 +13,6 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use super::calling;
 use super::listing::{Listing, is_listed, listing};
 use super::rejected::Reached;
-use super::sessions::SessionUse;
 use crate::core::principal::Principal;
 use crate::http::Gateway;
 
@@ -44,11 +43,6 @@ impl Handler {
         if let Some(reached) = parts.and_then(|parts| parts.extensions.get::<Reached>()) {
             reached.mark();
         }
-    }
-
-    /// What keeps the session of this request awake, whoever waits for the answer.
-    fn session_use(context: &RequestContext<RoleServer>) -> Option<Arc<SessionUse>> {
-        context.extensions.get::<http::request::Parts>()?.extensions.get::<Weak<SessionUse>>()?.upgrade()
     }
 
     fn caller(context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
@@ -121,7 +115,6 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let who = Self::caller(&context)?;
         Self::reached(&context);
-        let _awake = Self::session_use(&context);
         Box::pin(calling::call(&self.gateway, who, request, context)).await
     }
 

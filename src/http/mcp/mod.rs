@@ -20,7 +20,6 @@ mod rejected;
 mod resume;
 mod sessions;
 mod single_answer;
-mod sleep;
 mod streams;
 
 pub use message::{INTERNAL_ERROR, INVALID_REQUEST, META_VERSION, MODERN, VERSION};
@@ -50,11 +49,11 @@ use super::{Gateway, Http, Settings, body, live, origin};
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
+use crate::tools::NodeSlot;
 use handler::Handler;
 use message::Incoming;
 use rejected::Reached;
 use sessions::Sessions;
-use sleep::Sleeping;
 use streams::{Made, Streams};
 
 #[cfg(not(feature = "conformance"))]
@@ -92,24 +91,18 @@ impl Mcp {
         let manager = Arc::new(manager);
         let sessions = {
             let ports = &gateway.control().ports;
-            Sessions::new(manager, Arc::clone(&ports.clock), Arc::clone(ports.fence()), settings.sessions)
+            Sessions::new(Arc::clone(&manager), Arc::clone(&ports.clock), Arc::clone(ports.fence()), settings.sessions)
         };
         let handler = staged(gateway);
         // Host and Origin were checked before, with our own errors.
-        let mut config = StreamableHttpServerConfig::default()
+        let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_sse_retry(None)
             .with_max_request_body_bytes(settings.body_limit)
             .with_cancellation_token(gateway.control().leaving.child_token());
-        config.session_store = Some(Arc::new(Sleeping(Arc::clone(&sessions))));
-        let streams = Arc::new(Streams(Arc::clone(&sessions)));
+        let streams = Arc::new(Streams(manager));
         Self { service: StreamableHttpService::new(move || Ok(handler.clone()), streams, config), sessions }
-    }
-
-    /// How many sessions there are, and how many of them sleep.
-    pub(super) fn count_sessions(&self) -> (usize, usize) {
-        self.sessions.count()
     }
 }
 
@@ -149,10 +142,11 @@ async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Respons
     }
 }
 
-/// A body that keeps something until it has been sent or given up.
-fn held(body: Body, kept: impl Send + 'static) -> Body {
+/// A body that keeps a place until it has been sent or given up.
+fn held(body: Body, place: Option<NodeSlot>) -> Body {
+    let Some(place) = place else { return body };
     Body::new(body.map_frame(move |frame| {
-        let _kept = &kept;
+        let _kept = &place;
         frame
     }))
 }
@@ -199,10 +193,9 @@ impl Exchange<'_> {
             // There are no sessions any more; an id that is sent all the same is ignored.
             parts.headers.remove(&SESSION_ID);
         }
-        let used = match self.http.mcp.sessions.enter(&parts.headers, &self.principal).await {
-            Ok(used) => used,
-            Err(problem) => return Err(self.turned_away(&message, problem).await),
-        };
+        if let Err(problem) = self.http.mcp.sessions.check(&parts.headers, &self.principal) {
+            return Err(self.turned_away(&message, problem).await);
+        }
         if let Some(response) = precheck::stop(&self.http.gateway, &self.principal, &parts.headers, &message).await? {
             return Ok(response);
         }
@@ -214,23 +207,15 @@ impl Exchange<'_> {
         let opening = if begins { Some(self.http.mcp.sessions.open(&self.principal).await?) } else { None };
         let reached = Reached::default();
         parts.extensions.insert(reached.clone());
-        if let Some(used) = &used {
-            // The handler takes it up while a call runs. rmcp keeps these parts as long as a session that they have woken.
-            parts.extensions.insert(Arc::downgrade(used));
-        }
         // What was looked at is what is passed on, byte for byte: two readers of one text may differ.
         let response = self.forward(parts, Bytes::from(message.to_string())).await;
         if let (Some(opening), Some(id)) = (opening, response.headers().get(&SESSION_ID)) {
-            opening.keep(id, &message["params"]);
+            opening.keep(id);
         }
         let answer = message::tidy(response, &message["id"]).await;
         let response = self.unless_reached(&message, &reached, answer).await?;
         let takes_stream = Accepted::of(&self.parts.headers).stream;
-        Ok(match used {
-            _ if !takes_stream => single_answer::whole(response, &message["id"]).await,
-            Some(used) => response.map(|body| held(body, used)),
-            None => response,
-        })
+        Ok(if takes_stream { response } else { single_answer::whole(response, &message["id"]).await })
     }
 
     /// The stream of a session, or its end.
@@ -238,9 +223,9 @@ impl Exchange<'_> {
         if resume::is_asked(&self.parts.method, &self.parts.headers) {
             let (wait, place) = (self.http.settings.wait, live::place(self.http, &self.principal)?);
             let response = resume::resume(&self.http.gateway, &self.principal, &self.parts.headers, wait).await?;
-            return Ok(response.map(|body| held(body, place)));
+            return Ok(response.map(|body| held(body, Some(place))));
         }
-        let used = self.http.mcp.sessions.enter(&self.parts.headers, &self.principal).await?;
+        self.http.mcp.sessions.check(&self.parts.headers, &self.principal)?;
         self.http.gateway.check_alive(&self.principal).await?;
         let ends = self.parts.method == Method::DELETE;
         let place = if ends { None } else { Some(live::place(self.http, &self.principal)?) };
@@ -255,7 +240,7 @@ impl Exchange<'_> {
         let response = message::tidy(response, &Value::Null).await;
         let (gateway, who) = (Arc::clone(&self.http.gateway), self.principal.clone());
         let gone = async move { gateway.dies(&who).await };
-        Ok(response.map(|body| held(Body::from_stream(body.into_data_stream().take_until(Box::pin(gone))), (place, used))))
+        Ok(response.map(|body| held(Body::from_stream(body.into_data_stream().take_until(Box::pin(gone))), place)))
     }
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {

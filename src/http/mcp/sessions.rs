@@ -2,7 +2,6 @@
 //!
 //! INVARIANT: a session id is told to nobody before its owner is on record, so there is no moment at which another key
 //! could use it. A session ends with its key, by which it was begun: then it takes no place any more, and nothing is kept of it.
-//! What happens to one that nobody uses for a while is in [`super::sleep`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use rmcp::model::InitializeRequestParams;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use serde::Deserialize;
-use serde_json::Value;
-use tokio::sync::Notify;
 
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
@@ -34,58 +29,25 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The header that carries a session's id.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// What runs for a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Its tasks.
-    Awake,
-    /// Tasks that are ending.
-    Falling,
-    /// Nothing.
-    Asleep,
-}
-
-/// A request or a stream in a session; it leaves with this value.
-pub struct SessionUse {
-    sessions: Arc<Sessions>,
-    id: HeaderValue,
-}
-
-impl Drop for SessionUse {
-    fn drop(&mut self) {
-        let now = self.sessions.clock.elapsed();
-        if let Some(owner) = self.sessions.lock().sessions.get_mut(&self.id) {
-            (owner.uses, owner.left) = (owner.uses.saturating_sub(1), now);
-        }
-    }
-}
-
-/// Who began a session, how, and when it was last used.
+/// Who began a session, and when it was last used.
 #[derive(Clone)]
-pub(super) struct Owner {
+struct Owner {
     account: AccountId,
     credential: CredentialId,
     read_only: bool,
-    pub(super) seen: Duration,
-    /// What it is begun with again after it slept; none if that cannot be read, and then it does not sleep.
-    pub(super) begun_with: Option<Box<InitializeRequestParams>>,
-    pub(super) rest: Rest,
-    /// Requests and streams that are in it.
-    pub(super) uses: usize,
-    /// When the last one of them left.
-    pub(super) left: Duration,
+    seen: Duration,
 }
 
 impl Owner {
     fn of(who: &Principal, seen: Duration) -> Self {
         let (account, credential) = (who.account.clone(), who.credential.clone());
-        Self { account, credential, read_only: who.read_only, seen, begun_with: None, rest: Rest::Awake, uses: 0, left: seen }
+        Self { account, credential, read_only: who.read_only, seen }
     }
 }
 
 #[derive(Default)]
-pub(super) struct Known {
-    pub(super) sessions: HashMap<HeaderValue, Owner>,
+struct Known {
+    sessions: HashMap<HeaderValue, Owner>,
     opening: Vec<Owner>,
     /// Struck off because their keys have ended; they are closed a moment later.
     over: Vec<HeaderValue>,
@@ -100,13 +62,11 @@ impl Known {
 
 /// The sessions of this node.
 pub struct Sessions {
-    pub(super) manager: Arc<LocalSessionManager>,
-    pub(super) clock: Arc<dyn Clock>,
+    manager: Arc<LocalSessionManager>,
+    clock: Arc<dyn Clock>,
     fence: Arc<Fence>,
-    pub(super) caps: SessionCaps,
+    caps: SessionCaps,
     known: Mutex<Known>,
-    /// Told when one has fallen asleep, or ended while it did.
-    pub(super) settled: Notify,
     followed: AtomicBool,
 }
 
@@ -126,25 +86,16 @@ impl Drop for Opening<'_> {
 }
 
 impl Opening<'_> {
-    /// The session has begun, with these parameters of `initialize`.
-    pub fn keep(self, id: &HeaderValue, params: &Value) {
-        let begun_with = InitializeRequestParams::deserialize(params).ok().map(Box::new);
-        self.sessions.lock().sessions.insert(id.clone(), Owner { begun_with, ..self.owner.clone() });
+    /// The session has begun.
+    pub fn keep(self, id: &HeaderValue) {
+        self.sessions.lock().sessions.insert(id.clone(), self.owner.clone());
     }
 }
 
 impl Sessions {
     /// Keeps the books of `manager`.
     pub fn new(manager: Arc<LocalSessionManager>, clock: Arc<dyn Clock>, fence: Arc<Fence>, caps: SessionCaps) -> Arc<Self> {
-        Arc::new(Self {
-            manager,
-            clock,
-            fence,
-            caps,
-            known: Mutex::default(),
-            settled: Notify::new(),
-            followed: AtomicBool::new(false),
-        })
+        Arc::new(Self { manager, clock, fence, caps, known: Mutex::default(), followed: AtomicBool::new(false) })
     }
 
     /// Ends the sessions of keys that have ended, from the first session on and as long as somebody else has the books.
@@ -164,7 +115,6 @@ impl Sessions {
                     let _ = sessions.manager.close_session(&id.into()).await;
                 }
                 sessions.strike_dead();
-                sessions.lay_down().await;
                 told = std::mem::take(&mut sessions.lock().over);
             }
         });
@@ -179,38 +129,23 @@ impl Sessions {
         known.over.extend(dead);
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a request without a session, or with one of its own key and endpoint, which is in use from then on. Another's looks
-    /// like none.
-    pub async fn enter(self: &Arc<Self>, headers: &HeaderMap, who: &Principal) -> Result<Option<Arc<SessionUse>>, Problem> {
+    /// Passes a request without a session, or with one of its own key and endpoint. Another's looks like none.
+    pub fn check(&self, headers: &HeaderMap, who: &Principal) -> Result<(), Problem> {
         let mut ids = headers.get_all(&SESSION_ID).iter();
-        let Some(id) = ids.next() else { return Ok(None) };
-        let is_only = ids.next().is_none();
-        let is_own = |owner: &Owner| is_only && owner.credential == who.credential && owner.read_only == who.read_only;
-        match self.begin_use(id, is_own).await {
-            Some(used) => Ok(Some(Arc::new(used))),
-            None => Err(Refusal::new(Code::NotFound, "There is no such session.").hint("Begin a new one.").into()),
-        }
-    }
-
-    /// Begins a use of a session that passes, once it does not fall asleep any more.
-    async fn begin_use(self: &Arc<Self>, id: &HeaderValue, passes: impl Fn(&Owner) -> bool) -> Option<SessionUse> {
-        loop {
-            let settled = self.settled.notified();
-            tokio::pin!(settled);
-            settled.as_mut().enable();
-            {
-                let mut known = self.lock();
-                let owner = known.sessions.get_mut(id).filter(|owner| passes(owner))?;
-                if owner.rest != Rest::Falling {
-                    (owner.seen, owner.uses) = (self.clock.elapsed(), owner.uses + 1);
-                    return Some(SessionUse { sessions: Arc::clone(self), id: id.clone() });
-                }
+        let Some(id) = ids.next() else { return Ok(()) };
+        let now = self.clock.elapsed();
+        let mut known = self.lock();
+        let owner = known.sessions.get_mut(id).filter(|_| ids.next().is_none());
+        match owner.filter(|owner| owner.credential == who.credential && owner.read_only == who.read_only) {
+            Some(owner) => {
+                owner.seen = now;
+                Ok(())
             }
-            settled.await;
+            None => Err(Refusal::new(Code::NotFound, "There is no such session.").hint("Begin a new one.").into()),
         }
     }
 
@@ -271,8 +206,7 @@ impl Sessions {
 
     async fn forget_ended(&self) {
         let live = self.manager.sessions.read().await;
-        let is_live = |id: &HeaderValue| id.to_str().is_ok_and(|id| live.contains_key(id));
-        self.lock().sessions.retain(|id, owner| owner.rest != Rest::Awake || is_live(id));
+        self.lock().sessions.retain(|id, _| id.to_str().is_ok_and(|id| live.contains_key(id)));
     }
 
     /// The session has ended.

@@ -16,7 +16,6 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::message::unquoted;
-use super::sessions::Sessions;
 use crate::core::id::CallId;
 
 /// When a client that was cut off comes back.
@@ -62,14 +61,15 @@ impl Resumption {
 }
 
 /// Sessions of this node, as rmcp asks for them.
-pub struct Streams(pub Arc<Sessions>);
+#[derive(Debug)]
+pub struct Streams(pub Arc<LocalSessionManager>);
 
 impl SessionManager for Streams {
     type Error = LocalSessionManagerError;
     type Transport = <LocalSessionManager as SessionManager>::Transport;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        self.0.manager.create_session().await
+        self.0.create_session().await
     }
 
     async fn initialize_session(
@@ -77,17 +77,15 @@ impl SessionManager for Streams {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
-        self.0.manager.initialize_session(id, message).await
+        self.0.initialize_session(id, message).await
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
-        self.0.manager.has_session(id).await
+        self.0.has_session(id).await
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        let closed = self.0.manager.close_session(id).await;
-        self.0.ended(id);
-        closed
+        self.0.close_session(id).await
     }
 
     async fn create_stream(
@@ -96,19 +94,19 @@ impl SessionManager for Streams {
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let made = made(&message);
-        let answers = self.0.manager.create_stream(id, message).await?.map(bare);
+        let answers = self.0.create_stream(id, message).await?.map(bare);
         Ok(with_event_id(answers, made))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
-        self.0.manager.accept_message(id, message).await
+        self.0.accept_message(id, message).await
     }
 
     async fn create_standalone_stream(
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.0.manager.create_standalone_stream(id).await?.map(bare))
+        Ok(self.0.create_standalone_stream(id).await?.map(bare))
     }
 
     async fn resume(
@@ -117,11 +115,11 @@ impl SessionManager for Streams {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         // Not reached: what has an event id is answered from the log.
-        self.0.manager.resume(id, last_event_id).await
+        self.0.resume(id, last_event_id).await
     }
 
     async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
-        self.0.manager.restore_session(id).await
+        self.0.restore_session(id).await
     }
 }
 

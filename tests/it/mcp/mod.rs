@@ -3,7 +3,6 @@
 mod answers;
 mod gate;
 mod sessions;
-mod sleep;
 mod versions;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
