@@ -1,6 +1,7 @@
 //! What `forelog doctor` says of what a start takes besides the data. Where it finds a fault a server does not start, or nobody reaches
 //! it; where it is content, a server starts with the same configuration.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -23,6 +24,7 @@ fn pair(dir: &Path, until: i32) -> (String, String) {
     let (chain, secret) = (dir.join(format!("{until}.pem")), dir.join(format!("{until}.key")));
     std::fs::write(&chain, certificate.pem()).expect("written");
     std::fs::write(&secret, key.serialize_pem()).expect("written");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("its owner's");
     (shown(&chain).to_owned(), shown(&secret).to_owned())
 }
 
