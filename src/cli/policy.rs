@@ -47,12 +47,8 @@ pub async fn run(command: PolicyCommand, context: &Context) -> Result<Answer, Cl
 fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
     let engine = engine(&crate::tools::catalogue()?)?;
     let shown = dir.map_or_else(|| "the built-in set".into(), |dir| dir.display().to_string());
-    let loaded = match dir {
-        Some(dir) => engine.load_dir(dir),
-        None => engine.load_default(),
-    };
     // What stays in force is not this command's business: it has no log.
-    let loaded = loaded.map_err(|refused| CliError::Policy(refused.error))?;
+    let loaded = engine.load(dir).map_err(|refused| CliError::Policy(refused.error))?;
     let warnings = loaded.set().warnings();
     let document = json!({ "set": shown, "sha256": loaded.sha256(), "cases": loaded.cases, "warnings": warnings });
     let mut lines = vec![format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256())];

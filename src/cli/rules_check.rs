@@ -76,8 +76,7 @@ pub(super) async fn served(context: &Context, local_admin: &LocalAdmin, state: O
 /// The configured set, tried and not put in force; an error if it is broken.
 pub(super) fn load(context: &Context) -> Result<Result<Loaded, PolicyError>, CliError> {
     let engine = engine(&crate::tools::catalogue()?)?;
-    let loaded = context.config.policies_dir.as_ref().map_or_else(|| engine.load_default(), |dir| engine.load_dir(dir));
-    Ok(loaded.map_err(|refused| refused.error))
+    Ok(engine.load(context.config.policies_dir.as_deref()).map_err(|refused| refused.error))
 }
 
 /// The digest of the configured set; an error if it is broken.

@@ -7,7 +7,7 @@
 mod recording;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl PolicyHolder {
 
     /// Reads this node's own set; `recorded` is the version that the log says is in force, which may be other nodes' alone.
     async fn load(&self, recorded: Option<i64>) -> Result<Loaded, Refusal> {
-        self.work(|policies, dir| load(policies, dir.as_deref())).await?.map_err(|refused| {
+        self.work(|policies, dir| policies.load(dir.as_deref())).await?.map_err(|refused| {
             let kept = recorded.map_or(refused.kept, Kept::Version);
             let refusal = Refusal::new(Code::ValidationFailed, LoadError { kept, ..refused }.to_string());
             refusal.hint("Mend what it names and load it again; `forelog policy check` tries a set without loading it.")
@@ -99,7 +99,7 @@ impl PolicyHolder {
         if in_force.is_some_and(|set| set.sha256 == sha256) {
             return Ok(sha256);
         }
-        let loaded = self.work(|policies, dir| load(policies, dir.as_deref())).await.map_err(|refusal| refusal.message)?;
+        let loaded = self.work(|policies, dir| policies.load(dir.as_deref())).await.map_err(|refusal| refusal.message)?;
         loaded.map(|loaded| loaded.sha256().to_owned()).map_err(|refused| scrub_text(&refused.error.to_string()))
     }
 
@@ -215,10 +215,6 @@ impl PolicyHolder {
             }
         }
     }
-}
-
-fn load(policies: &Policies, dir: Option<&Path>) -> Result<Loaded, LoadError> {
-    dir.map_or_else(|| policies.load_default(), |dir| policies.load_dir(dir))
 }
 
 impl PolicyEvaluator for PolicyHolder {

@@ -153,6 +153,11 @@ impl Policies {
         self.memo.verdict(query, now.version, || Verdict { version: now.version, ..now.set.evaluate(query) })
     }
 
+    /// The set of a directory, or without one that which comes with Forelog, tried. Puts nothing in force.
+    pub fn load(&self, dir: Option<&Path>) -> Result<Loaded, LoadError> {
+        dir.map_or_else(|| self.load_default(), |dir| self.load_dir(dir))
+    }
+
     /// Reads, validates and tries the `*.cedar` files of a directory against its `cases.toml`. Puts nothing in force.
     pub fn load_dir(&self, dir: &Path) -> Result<Loaded, LoadError> {
         let of = dir.join(CASES).display().to_string();

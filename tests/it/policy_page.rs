@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use forelog::app::policies::engine;
 use forelog::policy::{Policies, schema};
 use forelog::tools::catalogue;
 use syn::Item;
@@ -12,8 +13,7 @@ const BUILT_IN: [(&str, &str); 2] =
     [("default.cedar", include_str!("../../policies/default.cedar")), ("cases.toml", include_str!("../../policies/cases.toml"))];
 
 fn policies() -> Policies {
-    let facts: Vec<_> = catalogue().expect("a catalogue").iter().map(|tool| tool.facts).collect();
-    Policies::new(&facts).expect("the catalogue makes a schema")
+    engine(&catalogue().expect("a catalogue")).expect("the catalogue makes a schema")
 }
 
 /// The fenced blocks of the page in a language, in their order.
