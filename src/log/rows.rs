@@ -15,18 +15,17 @@ pub(super) const NEWEST: &str = "coalesce(e.position, 0), coalesce(e.at, 0)";
 pub(super) const BY_KIND: &str =
     "select name, control, position, doc from state where name >= $1 and name < $2 order by name limit $3";
 
-/// `kind:` up to, not including, `kind;` — the next character after the colon. Nodes are never so many; whoever is handed that many
-/// rows knows that there may be more.
+/// The rows of a kind. Nodes are never so many; whoever is handed that many rows knows that there may be more.
 pub(super) fn range_of(kind: &str) -> Vec<Value> {
-    let most = if kind == "node" { i64::try_from(MAX_COUNT).unwrap_or(i64::MAX) } else { i64::MAX };
-    vec![format!("{kind}:").into(), format!("{kind};").into(), most.into()]
+    range_under(&format!("{kind}:"), if kind == "node" { MAX_COUNT } else { usize::MAX })
 }
 
-/// `kind:` up to, not including, `kind;`, and `kind:key/` up to `kind:key0` — the next character after the last.
+/// The rows whose names begin with `prefix`: up to, not including, the same with the next character in its last one's place.
 pub(super) fn range_under(prefix: &str, most: usize) -> Vec<Value> {
-    let end = prefix.strip_suffix(':').map(|kind| format!("{kind};"));
-    let end = end.unwrap_or_else(|| format!("{}0", prefix.trim_end_matches('/')));
-    vec![prefix.into(), end.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]
+    let mut after = prefix.to_owned();
+    let next = after.pop().and_then(|last| char::from_u32(u32::from(last) + 1));
+    after.extend(next);
+    vec![prefix.into(), after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]
 }
 
 pub(super) fn by_name(database: &'static Dialect) -> String {
