@@ -11,7 +11,7 @@ use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side};
 use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
-use crate::core::state::{ControlState, Credential};
+use crate::core::state::{Account, ControlState, Credential};
 use crate::core::time::Micros;
 
 /// Accounts in one answer; who looks for another one gives a part of its name.
@@ -63,34 +63,33 @@ pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -
     let (state, now) = (http.gateway.state(), ports.clock.now());
     let by_email: BTreeSet<AccountId> =
         people.into_iter().filter(|person| person.role_in(&state).is_some()).map(|person| person.account).collect();
-    let is_found = |id: &&AccountId| by_email.contains(*id) || has(id, names.get(id.as_str()), q, &state);
-    let mut ids: Vec<&AccountId> = state.accounts.keys().filter(is_found).collect();
-    ids.sort_by_cached_key(|id| {
-        let name = names.get(id.as_str()).map(|name| name.to_lowercase());
-        (side(id, &state) == Side::Staff, name, (*id).clone())
+    let wanted = q.to_lowercase();
+    let is_found =
+        |account: &&Account| by_email.contains(&account.id) || has(&account.id, names.get(account.id.as_str()), &wanted, &state);
+    let mut found: Vec<&Account> = state.accounts.values().filter(is_found).collect();
+    found.sort_by_cached_key(|account| {
+        let name = names.get(account.id.as_str()).map(|name| name.to_lowercase());
+        (account.side == Side::Staff, name, account.id.clone())
     });
-    let more = ids.len().saturating_sub(MAX_LISTED);
-    ids.truncate(MAX_LISTED);
-    let items = ids.into_iter().map(|id| row(id, names.remove(id.as_str()), &state, now)).collect();
+    let more = found.len().saturating_sub(MAX_LISTED);
+    found.truncate(MAX_LISTED);
+    let items = found.into_iter().map(|account| row(account, names.remove(account.id.as_str()), &state, now)).collect();
     Ok(FoundAccounts { items, more })
 }
 
-fn has(id: &AccountId, name: Option<&String>, q: &str, state: &ControlState) -> bool {
-    let wanted = q.to_lowercase();
-    let has = |text: &str| text.to_lowercase().contains(&wanted);
+/// Whether an account has a text, in small letters, in what it is found by.
+fn has(id: &AccountId, name: Option<&String>, wanted: &str, state: &ControlState) -> bool {
+    let has = |text: &str| text.to_lowercase().contains(wanted);
     has(id.as_str())
         || name.is_some_and(|name| has(name))
         || state.vms_of(id).any(|vm| has(&vm.label) || has(vm.id.as_str()) || has(&vm.machine))
 }
 
-fn side(id: &AccountId, state: &ControlState) -> Side {
-    state.accounts.get(id).map_or(Side::Customer, |account| account.side)
-}
-
-fn row(id: &AccountId, name: Option<String>, state: &ControlState, now: Micros) -> FoundAccount {
+fn row(account: &Account, name: Option<String>, state: &ControlState, now: Micros) -> FoundAccount {
     let is_key = |row: &&Credential| row.revoked_at.is_none() && row.created.role.is_none();
+    let id = &account.id;
     FoundAccount {
-        side: side(id, state),
+        side: account.side,
         name,
         vms: state.vms_of(id).count(),
         people: state.users_of(id).filter(|user| user.role.is_some()).count(),
