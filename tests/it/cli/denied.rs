@@ -83,6 +83,7 @@ fn cli_data_of_another_user_is_told_with_the_command_to_type() {
 #[test]
 fn cli_root_is_sent_to_the_service_user_but_may_stop() {
     if !is_root() {
+        eprintln!("only root gives files away: not run");
         return;
     }
     let dir = dir();
@@ -98,5 +99,5 @@ fn cli_root_is_sent_to_the_service_user_but_may_stop() {
         assert!(!output.status.success() && said.contains("sudo -u nobody"), "{args:?}: {said}");
     }
     let stopped = answer(&[&["switch", "engage", "all", "--reason", "an incident"], &at[..]].concat());
-    assert!(stopped["items"][0]["id"].is_string() || stopped["id"].is_string(), "{stopped}");
+    assert!(stopped["id"].is_string(), "{stopped}");
 }
