@@ -22,7 +22,7 @@ while [ $# -gt 1 ]; do
 done
 [ $# = 1 ] || die "usage: $0 [--binary FILE] [--version VERSION] [--compress TYPE] OUT_DIR"
 mkdir -p "$1" && out=$(realpath "$1")
-command -v dpkg-shlibdeps strip >/dev/null || die "install Debian's packages dpkg-dev and binutils"
+for tool in dpkg-shlibdeps strip; do command -v "$tool" >/dev/null || die "install Debian's packages dpkg-dev and binutils"; done
 
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "$binary" ]; then

@@ -17,6 +17,11 @@ export DEBIAN_FRONTEND=noninteractive
 
 say() { echo "test-setup: $*" >&2; }
 die() { say "$*"; exit 1; }
+# All of these commands are there: `command -v` itself is content with one of them.
+have() {
+  local name
+  for name in "$@"; do command -v "$name" >/dev/null || return 1; done
+}
 key() { sha256sum "$@" | sha256sum | cut -c1-12; }
 
 # Makes directory $1 by running the rest of the arguments in it; it appears whole or not at all.
@@ -78,7 +83,7 @@ install_python() {
   "$1/bin/python" -m pip install -q --disable-pip-version-check -r tests/clients/requirements.txt
 }
 
-command -v sqlite3 >/dev/null && command -v systemd-analyze >/dev/null || install_small_tools
+have sqlite3 systemd-analyze || install_small_tools
 POSTGRES_BIN=$(postgres_bin) || { install_postgres; POSTGRES_BIN=$(postgres_bin) || die "PostgreSQL did not install"; }
 
 # Makes system calls of a running process fail, which is how a disk fails beneath a node.
@@ -122,7 +127,7 @@ make_debian_root() {
   uri=$(apt-get indextargets --format '$(REPO_URI) $(SUITE) $(RELEASE)' | awk -v c="$codename" '$2 == c || $3 == c {print $1; exit}')
   mmdebstrap --quiet --variant=essential --include=procps,systemd-standalone-sysusers "$codename" "$1/root.tar" ${uri:+"$uri"}
 }
-command -v mmdebstrap dpkg-shlibdeps ip jq >/dev/null || install_debian_tools
+have mmdebstrap dpkg-shlibdeps ip jq || install_debian_tools
 DEBIAN_ROOT=$TOOLS/debian-root
 make_once "$DEBIAN_ROOT" make_debian_root
 

@@ -50,7 +50,7 @@ pub async fn of_account(store: &dyn Store, account: &AccountId) -> Result<Arc<Li
 }
 
 async fn read(store: &dyn Store, prefix: &str) -> Result<Listed, StoreError> {
-    let rows = store.first_under(prefix, MAX_COUNTED + 1).await?;
+    let rows = store.page_under(prefix, None, MAX_COUNTED + 1).await?;
     let is_cut = rows.len() > MAX_COUNTED;
     let approvals = rows.iter().take(MAX_COUNTED).filter_map(|row| serde_json::from_slice(&row.doc).ok()).collect();
     Ok(Listed { approvals, is_cut })

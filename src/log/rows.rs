@@ -22,10 +22,16 @@ pub(super) fn range_of(kind: &str) -> Vec<Value> {
 
 /// The rows whose names begin with `prefix`: up to, not including, the same with the next character in its last one's place.
 pub(super) fn range_under(prefix: &str, most: usize) -> Vec<Value> {
-    let mut after = prefix.to_owned();
-    let next = after.pop().and_then(|last| char::from_u32(u32::from(last) + 1));
-    after.extend(next);
-    vec![prefix.into(), after.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]
+    range_after(prefix, None, most)
+}
+
+/// Those of them that come after the name `after`. No name has a character before U+0001: PostgreSQL stores no U+0000.
+pub(super) fn range_after(prefix: &str, after: Option<&str>, most: usize) -> Vec<Value> {
+    let mut end = prefix.to_owned();
+    let next = end.pop().and_then(|last| char::from_u32(u32::from(last) + 1));
+    end.extend(next);
+    let start = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}\u{1}"));
+    vec![start.into(), end.into(), i64::try_from(most).unwrap_or(i64::MAX).into()]
 }
 
 pub(super) fn by_name(database: &'static Dialect) -> String {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::dialect::{POSTGRES, Room};
 use super::migration::migrate;
 use super::rows::{
-    BY_KIND, HEAD_AND_NEWEST, NEWEST, by_name, event_row, head_of, names, of_calls, payload_row, range_of, range_under, state_row,
+    BY_KIND, HEAD_AND_NEWEST, NEWEST, by_name, event_row, head_of, names, of_calls, payload_row, range_after, range_of, state_row,
 };
 use super::sql::{Database, SqlError, Transaction, Value};
 use super::store::{Decide, EventRow, Found, Head, PayloadRow, StateRow, Store, StoreError, Want};
@@ -149,11 +149,11 @@ impl Store for SqlStore {
     }
 
     async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError> {
-        self.first_under(prefix, usize::MAX).await
+        self.page_under(prefix, None, usize::MAX).await
     }
 
-    async fn first_under(&self, prefix: &str, most: usize) -> Result<Vec<StateRow>, StoreError> {
-        self.database.query(BY_KIND, range_under(prefix, most)).await?.into_iter().map(state_row).collect()
+    async fn page_under(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<StateRow>, StoreError> {
+        self.database.query(BY_KIND, range_after(prefix, after, most)).await?.into_iter().map(state_row).collect()
     }
 
     async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError> {

@@ -150,8 +150,8 @@ pub trait Store: Send + Sync {
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError>;
     /// Every state row whose name begins with `prefix`, which ends in a slash.
     async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError>;
-    /// The first of them by name, `most` at most; of a whole kind if `prefix` ends in its colon.
-    async fn first_under(&self, prefix: &str, most: usize) -> Result<Vec<StateRow>, StoreError>;
+    /// A page of them by name, `most` at most, which begins after the name `after`; of a whole kind if `prefix` ends in its colon.
+    async fn page_under(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<StateRow>, StoreError>;
     /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
     /// is what holds.
     async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError>;

@@ -99,8 +99,8 @@ impl Store for Forgetful {
         self.store.state_under(prefix).await
     }
 
-    async fn first_under(&self, prefix: &str, most: usize) -> Result<Vec<StateRow>, StoreError> {
-        self.store.first_under(prefix, most).await
+    async fn page_under(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<StateRow>, StoreError> {
+        self.store.page_under(prefix, after, most).await
     }
 
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {

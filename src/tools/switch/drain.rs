@@ -1,26 +1,26 @@
 //! Engaging switches, as far as they are not there yet, and ending the queued calls they cover.
 //!
 //! INVARIANT: a switch is engaged even if the calls that wait cannot be read, are too many, or somebody holds their rows; those end in
-//! a later transaction, or meet the switch when they are claimed. The transaction that engages reads no more than [`BATCH`] of them,
+//! a later transaction, or meet the switch when they are claimed. The transaction that engages reads no more than [`PAGE`] of them,
 //! by name. What is counted is what was found under the switches, and ended.
 
 use std::time::Duration;
 
 use crate::core::call::Outcome;
 use crate::core::commands::switch::{Again, Asked, Engage, Engager, Standing};
+use crate::core::covering;
 use crate::core::engagement::Proposed;
 use crate::core::id::{Epoch, SwitchId};
 use crate::core::job::Job;
+use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
 use crate::log::changing::{Author, Note};
 use crate::log::draining::{Covered, Drained, waits};
 use crate::log::sql::SqlError;
+use crate::log::store::StoreError;
 use crate::tools::Execution;
 use crate::tools::record::{change, note};
-use crate::tools::under_way::open_calls;
-
-/// How many open calls one transaction reads to end them.
-const BATCH: usize = 500;
+use crate::tools::under_way::{OpenCalls, PAGE};
 
 /// How long a stop waits for the list of open calls.
 const READING: Duration = Duration::from_secs(1);
@@ -77,8 +77,7 @@ pub(in crate::tools) async fn engage(
         }
     }
     let under = Under(asked.iter().map(|asked| asked.proposed.target.clone()).collect());
-    let mut first = under.open(execution).await;
-    first.truncate(BATCH);
+    let first = under.first(execution).await;
     let by = Some(Engager { who: execution.principal.clone(), is_named });
     let engage = Engage { asked, by, names: execution.ports.names() };
     let (author, ids, writer) = (execution.author(), execution.ids(), &execution.ports.writer);
@@ -96,47 +95,66 @@ fn covered(execution: &Execution, jobs: Vec<Job>) -> Covered {
     Covered { jobs, facts: execution.ports.facts, node: execution.ports.node.clone() }
 }
 
-/// What waits under the switches after they were engaged: in transactions of many, and where one of those does not hold, each call by
-/// itself. Those that are not had soon meet the switch later.
+/// What waits under the switches after they were engaged. Calls that are not had soon meet the switch later.
 async fn rest(execution: &Execution, under: &Under) -> Drained {
     let mut done = Drained::default();
     let ending = async {
-        let waiting: Vec<Job> = under.open(execution).await.into_iter().filter(waits).collect();
-        for jobs in waiting.chunks(BATCH) {
-            let mut attempts: Vec<Vec<Job>> = vec![jobs.to_vec()];
-            while let Some(jobs) = attempts.pop() {
-                let (author, ids) = (Author::AfterStop(Box::new(execution.acting())), execution.ids());
-                let writer = &execution.ports.writer;
-                match writer.drain(author, ids, covered(execution, jobs.clone())).await {
-                    Ok(Ok(drained)) => {
-                        done.cancelled += drained.cancelled;
-                        done.sealed.extend(drained.sealed);
-                    }
-                    _ if jobs.len() > 1 => attempts.extend(jobs.into_iter().map(|job| vec![job])),
-                    _ => {}
-                }
-            }
+        let mut walk = OpenCalls::default();
+        while let Some(open) = under.next(&mut walk, execution).await? {
+            end(execution, open.into_iter().filter(waits).collect(), &mut done).await;
         }
+        Ok::<(), StoreError>(())
     };
-    if tokio::time::timeout(ENDING, ending).await.is_err() {
-        tracing::warn!("not every call that waits was ended with the switch; they meet it when they are claimed");
+    match tokio::time::timeout(ENDING, ending).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the open calls cannot be read; they meet the switch when they are claimed"),
+        Err(_) => tracing::warn!("not every call that waits was ended with the switch; they meet it when they are claimed"),
     }
     done
+}
+
+/// Ends calls in one transaction, or if that does not hold, each in its own.
+async fn end(execution: &Execution, jobs: Vec<Job>, done: &mut Drained) {
+    let mut attempts = vec![jobs];
+    while let Some(jobs) = attempts.pop().filter(|jobs| !jobs.is_empty()) {
+        let (author, ids) = (Author::AfterStop(Box::new(execution.acting())), execution.ids());
+        match execution.ports.writer.drain(author, ids, covered(execution, jobs.clone())).await {
+            Ok(Ok(drained)) => {
+                done.cancelled += drained.cancelled;
+                done.sealed.extend(drained.sealed);
+            }
+            _ if jobs.len() > 1 => attempts.extend(jobs.into_iter().map(|job| vec![job])),
+            _ => {}
+        }
+    }
 }
 
 /// What is to be stopped.
 struct Under(Vec<Target>);
 
 impl Under {
-    /// The open calls that these targets cover, as far as they can be read soon.
-    async fn open(&self, execution: &Execution) -> Vec<Job> {
-        let open = open_calls(&execution.ports, execution.ports.facts, |call, state| {
-            self.0.iter().any(|target| target.covers(call, state))
-        });
-        let open = tokio::time::timeout(READING, open).await.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into()));
-        open.unwrap_or_else(|error| {
-            tracing::error!(%error, "the open calls cannot be read; a switch is engaged without ending them");
-            Vec::new()
-        })
+    /// The open calls of the next page that these targets cover.
+    async fn next(&self, walk: &mut OpenCalls, execution: &Execution) -> Result<Option<Vec<Job>>, StoreError> {
+        let covers = |call: &covering::Covered<'_>, state: &ControlState| self.0.iter().any(|target| target.covers(call, state));
+        walk.next(&execution.ports, execution.ports.facts, covers).await
+    }
+
+    /// The first of them, as far as they can be read soon.
+    async fn first(&self, execution: &Execution) -> Vec<Job> {
+        let (mut walk, mut first) = (OpenCalls::default(), Vec::new());
+        let reading = async {
+            while first.len() < PAGE
+                && let Some(open) = self.next(&mut walk, execution).await?
+            {
+                first.extend(open);
+            }
+            Ok(())
+        };
+        let read = tokio::time::timeout(READING, reading).await;
+        if let Err(error) = read.unwrap_or_else(|_| Err(StoreError::from(SqlError::TooLong(READING)))) {
+            tracing::error!(%error, found = first.len(), "not every open call can be read; a switch is engaged all the same");
+        }
+        first.truncate(PAGE);
+        first
     }
 }

@@ -76,7 +76,10 @@ async fn by_kind(backend: Backend) {
     let rows = store.state(&["vm"]).await.expect("the rows");
     assert_eq!(rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), expected);
     for (most, first) in [(0, 0), (2, 2), (9, 4)] {
-        assert_eq!(store.first_under("vm:", most).await.expect("the first of them"), rows[..first]);
+        assert_eq!(store.page_under("vm:", None, most).await.expect("the first of them"), rows[..first]);
+    }
+    for (after, left) in [("vm:", 1), ("vm:Z", 2), ("vm:Y", 1), ("vm:a", 3), ("vm:ä", 4)] {
+        assert_eq!(store.page_under("vm:", Some(after), 9).await.expect("those after it"), rows[left..], "{after}");
     }
     let mut found = Found::default();
     let decide = &mut |_: &Head, seen: Found| {
