@@ -285,18 +285,24 @@ impl Draft {
             .collect()
     }
 
-    /// Those of a kind that was asked for whole that can be read; the others are named.
+    /// Those of a kind that was asked for whole that can be read; of the others the first is named.
     pub fn all_readable<T: DeserializeOwned>(&self, kind: &str) -> Vec<(String, T)> {
         let start = format!("{kind}:");
         let of_kind = self.rows.range(start.clone()..).take_while(|(name, _)| name.starts_with(&start));
-        let read = |(name, doc): (&String, &Vec<u8>)| match serde_json::from_slice(doc) {
-            Ok(row) => Some((name.clone(), row)),
-            Err(error) => {
-                tracing::error!(row = name, %error, "a row cannot be read, and the others go on without it");
-                None
+        let (mut read, mut unread, mut first) = (Vec::new(), 0_usize, None);
+        for (name, doc) in of_kind {
+            match serde_json::from_slice(doc) {
+                Ok(row) => read.push((name.clone(), row)),
+                Err(error) => {
+                    unread += 1;
+                    first.get_or_insert((name, error));
+                }
             }
-        };
-        of_kind.filter_map(read).collect()
+        }
+        if let Some((row, error)) = first {
+            tracing::error!(row, %error, unread, "rows cannot be read, and the others go on without them");
+        }
+        read
     }
 
     /// Every row whose name begins with a prefix that was asked for.

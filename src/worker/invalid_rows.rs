@@ -1,6 +1,7 @@
 //! Invalid rows of open calls: unreadable, or different from what the log says. The worker does not act on them.
 //!
-//! INVARIANT: each is logged once and then ignored until it changes, so a planted row costs no more than reading it.
+//! INVARIANT: they are logged once, those that are found together in one line, and then ignored until they change: a planted row costs
+//! no more than reading it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ impl InvalidRows {
         let mut known = self.lock();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         known.retain(|name, _| names.contains(name.as_str()));
-        let mut jobs = Vec::new();
+        let (mut jobs, mut found, mut first) = (Vec::new(), 0_usize, None);
         for row in rows {
             match serde_json::from_slice::<Job>(&row.doc) {
                 Ok(job) if job_row(&job.call) == row.name => {
@@ -34,12 +35,15 @@ impl InvalidRows {
                 }
                 read => {
                     if known.insert(row.name.clone(), None) != Some(None) {
-                        let error =
-                            read.err().map_or_else(|| "it is the row of another call".to_owned(), |error| error.to_string());
-                        tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open");
+                        found += 1;
+                        first.get_or_insert((&row.name, read.err()));
                     }
                 }
             }
+        }
+        if let Some((row, error)) = first {
+            let error = error.map_or_else(|| "it is the row of another call".to_owned(), |error| error.to_string());
+            tracing::error!(%row, %error, found, "open calls cannot be read; they stay open");
         }
         jobs
     }

@@ -24,6 +24,8 @@ pub struct House {
     pub roles: Roles,
     pub server: Server,
     pub staff: Value,
+    /// The agent's.
+    account: String,
     pub agent: Value,
     http: Client,
 }
@@ -45,7 +47,7 @@ impl House {
         let (staff, agent) = (key(&staff), key(&account));
         let server = Server::start(&["serve", "--data", shown(dir.path())], &dir.path().join("serve.log")).await;
         let http = Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
-        let house = Self { dir, roles, server, staff, agent, http };
+        let house = Self { dir, roles, server, staff, account, agent, http };
         // Each has a row that counts its uses.
         assert_eq!(house.code(&house.staff).await, "forbidden_scope");
         assert_eq!(house.code(&house.agent).await, "", "{}", house.said());
@@ -218,8 +220,8 @@ async fn postgres_held_head_is_had_past_a_busy_session_of_the_own_role() {
     busy.await.expect("its session was ended");
 }
 
-/// Rows of open calls that somebody puts in: none is larger than a row of ours, and however many there are, a stop reads no more of them
-/// than it can.
+/// Rows of open calls that somebody puts in, readable or not: none is larger than a row of ours, and however many there are, a stop reads
+/// no more of them than it can, and the log says it once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_held_up_by_no_number_of_rows() {
     let house = House::open().await;
@@ -230,18 +232,22 @@ async fn postgres_held_up_by_no_number_of_rows() {
     let refused = role.execute(large).await.expect_err("a row of any size").to_string();
     assert!(refused.contains("check constraint"), "{refused}");
     let job = json!({
-        "call": "CALL", "account": house.agent["account"], "credential": id(&house.agent), "tool": "vm_list", "class": "read", "vm": null,
+        "call": "CALL", "account": house.account, "credential": id(&house.agent), "tool": "vm_list", "class": "read", "vm": null,
         "status": "queued", "intent": 1, "last": 1, "node": null, "idempotent": false, "idempotency": null, "claim": false, "joins": null,
     });
+    let unreadable = json!({ "call": "CALL", "account": null });
     let many = "insert into log.state select 'job:call_' || lpad(g::text, 26, '0'), 0, 1,
-                convert_to(replace($1, 'CALL', 'call_' || lpad(g::text, 26, '0')), 'UTF8') from generate_series(1, 60000) g";
-    sqlx::query(many).bind(job.to_string()).execute(&mut role).await.expect("many rows");
+                convert_to(replace(case when g % 2 = 0 then $1 else $2 end, 'CALL', 'call_' || lpad(g::text, 26, '0')), 'UTF8')
+                from generate_series(1, 60000) g";
+    sqlx::query(many).bind(job.to_string()).bind(unreadable.to_string()).execute(&mut role).await.expect("many rows");
     let (status, said) = house.engage("tool:vm_list").await;
     assert_eq!(status, 201, "{said}: {}", house.said());
     assert_eq!(house.code(&house.agent).await, "kill_switch_engaged");
     let panic =
         house.server.call(house.agent["api_key"].as_str().expect("a key"), "panic_engage", json!({ "reason": "lost" })).await;
     assert!(panic["error"].is_null(), "{panic}");
+    let told = house.said().lines().filter(|line| line.contains("cannot be read")).count();
+    assert!((1..100).contains(&told), "{told} lines");
 }
 
 /// Whoever holds a row and waits for something that is none of ours is in the way all the same.
