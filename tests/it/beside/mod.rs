@@ -82,6 +82,11 @@ async fn ended(test_node: &TestNode, call: &CallId) {
     tokio::time::timeout(Duration::from_secs(20), end).await.expect("an end");
 }
 
+async fn refused(test_node: &TestNode, call: &CallId) {
+    let is_refused = async || events_of(test_node, call).await.iter().any(|event| matches!(event.kind, EventKind::Refused(_)));
+    crate::harness::until(Duration::from_secs(20), "it is refused", is_refused).await;
+}
+
 /// A call that waits for a person.
 async fn held(test_node: &TestNode) -> CallId {
     let mut request = test_node.request("probe_write", json!({ "text": "held" }));

@@ -11,7 +11,7 @@ use forelog::core::id::{AccountId, CallId, CredentialId, VmId};
 use forelog::core::switch::Running;
 use serde_json::json;
 
-use super::{call_of, ended, events_of, forge, held, job, worked};
+use super::{call_of, ended, events_of, forge, held, job, refused, worked};
 use crate::test_node::{Site, TestNode, on_both};
 use crate::witness::{document, put};
 
@@ -133,10 +133,11 @@ async fn a_forged_consent_releases_nothing(site: Site) {
     // What waits is looked at whenever the log has grown.
     test_node.world.hold(None);
     worked(&test_node).await;
+    // It ends rather than waiting for an answer that nobody can give; held calls are looked at by a task of their own.
+    refused(&test_node, &call).await;
     assert_eq!(test_node.world.runs_of(&call), 0, "it ran without anybody's consent");
     let events = events_of(&test_node, &call).await;
     assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Admitted(_))), "{events:?}");
-    // It ends rather than waiting for an answer that nobody can give.
     assert!(matches!(&events.last().expect("an end").kind, EventKind::Refused(no) if no.code == Code::ControlStateUnreadable));
 }
 

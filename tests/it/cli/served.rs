@@ -130,7 +130,7 @@ async fn cli_a_person_answers_for_a_held_call() {
     std::fs::write(policies.join("own.cedar"), HOLDING).expect("policies");
     std::fs::write(policies.join("cases.toml"), HOLDS).expect("cases");
     let config =
-        format!("policies_dir = {:?}\ninstant_wait_ms = 100\n[providers.sim]\nmachines = [\"web-1\"]\n", shown(&policies));
+        format!("policies_dir = {:?}\ninstant_wait_ms = 2000\n[providers.sim]\nmachines = [\"web-1\"]\n", shown(&policies));
     std::fs::write(dir.path().join("forelog.toml"), config).expect("a configuration");
     let at = ["--data", shown(dir.path())];
     let account = answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());

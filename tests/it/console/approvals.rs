@@ -29,7 +29,7 @@ pub async fn holding_and(more: &str) -> (ConsoleServer, tempfile::TempDir) {
     let policies = tempfile::tempdir().expect("a directory");
     std::fs::write(policies.path().join("own.cedar"), format!("{HOLDING}\n{more}")).expect("policies");
     std::fs::write(policies.path().join("cases.toml"), CASES).expect("cases");
-    let more = format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display());
+    let more = format!("policies_dir = \"{}\"\ninstant_wait_ms = 2000", policies.path().display());
     (ConsoleServer::with(&more).await, policies)
 }
 

@@ -308,7 +308,7 @@ async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when
     let cases = "[[case]]\nname = \"get\"\nside = \"customer\"\nscopes = [\"vms:read\"]\ntool = \"vm_get\"\n\
                  vm = { owner = \"caller\" }\nexpect = \"permit\"\n";
     std::fs::write(policies.path().join("cases.toml"), cases).expect("cases");
-    let console = ConsoleServer::with(&format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display())).await;
+    let console = ConsoleServer::with(&format!("policies_dir = \"{}\"\ninstant_wait_ms = 2000", policies.path().display())).await;
     let browser = console.signed_in(&console.one.owner).await;
     console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     console.call(&console.one.key, "vm_list", json!({})).await;
