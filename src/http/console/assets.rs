@@ -17,9 +17,12 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-/// Written in two files, sent as one.
-const STYLE: &str =
-    concat!(include_str!("../../../admin-ui/assets/console.css"), include_str!("../../../admin-ui/assets/layout.css"));
+/// Written in several files, sent as one.
+const STYLE: &str = concat!(
+    include_str!("../../../admin-ui/assets/console.css"),
+    include_str!("../../../admin-ui/assets/layout.css"),
+    include_str!("../../../admin-ui/assets/touch.css"),
+);
 const SCRIPT: &str =
     concat!(include_str!("../../../admin-ui/assets/console.js"), include_str!("../../../admin-ui/assets/keys.js"));
 
