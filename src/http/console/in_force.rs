@@ -8,8 +8,8 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::policy_text::{escape_lines, files};
 use super::request::SignedInRequest;
+use super::rule_words::{Differing, Rule, differing, rules};
 use crate::control::in_force::{Origin, POLICIES, event};
-use crate::core::terms::Difference;
 use crate::core::time::Micros;
 
 #[derive(Template)]
@@ -24,9 +24,9 @@ struct InForcePage {
     own_trouble: Option<String>,
     texts: Vec<(String, String)>,
     limits: Option<Put>,
-    newcomer_counts_from: Option<String>,
-    numbers: Vec<(String, String)>,
-    differences: Vec<Difference>,
+    newcomer_counts_from: Option<DisplayTime>,
+    rules: Vec<Rule>,
+    differences: Vec<Differing>,
 }
 
 /// A version, and how it came into force.
@@ -55,7 +55,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         Ok(Some(event)) => files(&request, &event).await.unwrap_or_default(),
         _ => Vec::new(),
     };
-    let numbers = limits.now.as_ref().map(|now| now.terms.numbers()).unwrap_or_default();
+    let (rules, differences) =
+        limits.now.as_ref().map(|set| (rules(&set.terms), differing(&set.terms, &ports.configured))).unwrap_or_default();
     Ok(page(&InForcePage {
         frame: Frame::of("Rules", "/console/rules", &request).await,
         sha256: policies.set.as_ref().map(|set| escape_hidden(&set.sha256)).unwrap_or_default(),
@@ -66,8 +67,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
         texts: text.iter().map(|(name, text)| (escape_hidden(name), escape_lines(text))).collect(),
         limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),
-        newcomer_counts_from: limits.newcomer_counts_from.map(Micros::rfc3339),
-        numbers: numbers.into_iter().map(|(key, number)| (key, number.to_string())).collect(),
-        differences: limits.differences,
+        newcomer_counts_from: limits.newcomer_counts_from.map(|from| DisplayTime::of(from, now)),
+        rules,
+        differences,
     }))
 }
