@@ -155,10 +155,11 @@ fn filled(act: &str, arguments: &str) -> Option<String> {
     Some(escape_hidden(&told).chars().take(LENGTH).collect())
 }
 
-/// The public arguments without the VM.
+/// The public arguments without the VM and the account, which have places of their own.
 fn shortened(record: &CallRecord) -> String {
     let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
     let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
+    let rest = rest.replace(&format!("account={}", record.account), "");
     // Of a list its words are enough.
     escape_hidden(rest.trim()).chars().filter(|c| !matches!(c, '[' | ']' | '"')).take(LENGTH).collect()
 }

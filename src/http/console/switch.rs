@@ -14,7 +14,7 @@ use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::{NotDone, SignedInRequest};
 use super::switches::may_read;
-use super::target_words::stops;
+use super::target_words::{stopped, stops};
 use super::told;
 use super::who::{actor, person};
 use crate::core::code::Code;
@@ -122,7 +122,7 @@ async fn one(request: &SignedInRequest, id: SwitchId, draft: FormState) -> Resul
     let shown = page(&One {
         frame: Frame::of("Switch", HERE, request).await,
         id: id.to_string(),
-        stops: stops(&target, &state),
+        stops: if switch.is_some() { stops(&target, &state) } else { stopped(&target, &state) },
         target: target.to_string(),
         is_global: target.is_global(),
         ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| DisplayTime::of(ramp.until, now)),
