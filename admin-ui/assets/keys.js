@@ -97,7 +97,7 @@
 
   // What is shown once is copied by a button; without a script it can be selected.
   for (const copier of document.querySelectorAll('button[data-copy]')) {
-    const source = document.getElementById(copier.dataset.copy);
+    const source = document.getElementById(copier.dataset.copy) ?? copier.previousElementSibling;
     copier.hidden = !navigator.clipboard;
     copier.addEventListener('click', async () => {
       if (source.select) source.select();

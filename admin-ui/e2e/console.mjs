@@ -271,7 +271,7 @@ const scenarios = {
     const asked = new URL(page.url()).searchParams;
     seen.said.push(`clicks ${clicks}`, String(asked.get('vm') === vm.id && new Date(asked.get('to')) - new Date(asked.get('from')) === 86400000));
     await page.goto(base + today);
-    await page.getByText('→ exit 3').waitFor();
+    await page.getByText('Ran, exit 3').waitFor();
     seen.said.push(await page.locator('code.command').first().innerText());
     await judge(page, 'a day of a VM');
     await measure(page, 'a day of a VM');
@@ -454,8 +454,11 @@ const scenarios = {
         const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         if (over > 0) seen.overflows.push(`${name} at ${width}: ${over}`);
         seen.overflows.push(...(await outside(page)).map((html) => `${name} at ${width} is out of sight: ${html}`));
-        const tall = await page.evaluate(() => [...document.querySelectorAll('.switches summary, .notices li')].filter((line) => line.getBoundingClientRect().height > 36).map((line) => line.outerHTML.slice(0, 80)));
+        const tall = await page.evaluate(() => [...document.querySelectorAll('.switches summary, .notices li')].filter((line) => line.getBoundingClientRect().height > 44).map((line) => line.outerHTML.slice(0, 80)));
         seen.overflows.push(...tall.map((html) => `${name} at ${width} has a banner of more than one line: ${html}`));
+        const low = await page.evaluate(() => [...document.querySelectorAll('button, .button, summary, select, nav a, input:not([type=hidden], [type=checkbox], [type=radio])')]
+          .filter((target) => target.checkVisibility() && !target.closest('.hidden') && target.getBoundingClientRect().height < 39.5).map((target) => target.outerHTML.slice(0, 120)));
+        seen.overflows.push(...low.map((html) => `${name} at ${width} is too low for a finger: ${html}`));
       }
       if (['accounts', 'approvals', 'keys', 'key created', 'nowhere'].includes(name)) await judge(page, name);
     };

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::format::escape_hidden;
+use super::format::{Chip, escape_hidden};
 use super::request::SignedInRequest;
+use crate::core::call::Status;
 use crate::core::id::CallId;
 use crate::core::job::Run;
 use crate::core::noun::vm::VM;
@@ -25,29 +26,27 @@ pub struct Act {
     pub command: Option<String>,
     /// How the command ended.
     pub end: Option<String>,
-    /// The command ended with another exit code than 0, or by its time limit.
+    /// The command ended with another exit code than 0, or by its time limit: that is how the call stands, and said nowhere else.
     pub is_failed: bool,
     /// What else is to be said.
     pub text: String,
 }
 
 impl Act {
-    /// What a call does; `said` if it may be told, `title` of its tool if nothing else is to be said.
-    pub fn of(record: &CallRecord, said: Option<&SaidInCall>, title: Option<&str>) -> Self {
+    /// What a call does; `said` if it may be told, `title` of its tool, and what the thing is called that its id names.
+    fn of(record: &CallRecord, said: Option<&SaidInCall>, title: Option<&str>, named: Option<String>) -> Self {
         let arguments = said.and_then(|said| said.arguments.as_ref());
         let command = arguments.and_then(|part| command_of(&record.tool, &part["args"]));
         if let Some(command) = command {
             let result = said.and_then(|said| said.result.as_ref());
-            let end = result.and_then(ended);
-            let is_failed = end.is_some() && result.is_some_and(|result| result["exit_code"] != 0);
+            let (end, is_failed) = (result.and_then(ended), result.is_some_and(has_failed));
             return Self { command: Some(one_line(command)), end, is_failed, text: String::new() };
         }
         let name = arguments.filter(|_| record.tool == Run::UNKNOWN).and_then(|part| told_content(Run::UNKNOWN, &part["args"]));
         if let Some(name) = name {
             return Self { text: escape_hidden(name), ..Self::default() };
         }
-        let text = Some(sentence(record)).filter(|text| !text.is_empty());
-        Self { text: text.unwrap_or_else(|| title.unwrap_or_default().to_owned()), ..Self::default() }
+        Self { text: sentence(record, title, named), ..Self::default() }
     }
 
     /// What is asked for, as the head of a page says it: `Stop worker-1`.
@@ -63,9 +62,17 @@ impl Act {
         }
     }
 
+    /// How a call with this status stands. Of a command that ran, its own end counts.
+    pub fn chip(&self, status: Status) -> Chip {
+        match &self.end {
+            Some(end) if self.is_failed && status == Status::Succeeded => Chip::ran(end),
+            _ => Chip::of(status),
+        }
+    }
+
     /// All of it as one text.
     pub fn line(&self) -> String {
-        let end = self.end.as_ref().map(|end| format!(" → {end}")).unwrap_or_default();
+        let end = self.end.as_ref().filter(|_| !self.is_failed).map(|end| format!(" → {end}")).unwrap_or_default();
         self.command.as_ref().map_or_else(|| self.text.clone(), |command| format!("{command}{end}"))
     }
 }
@@ -83,7 +90,12 @@ pub async fn acts(items: &[CallRecord], request: &SignedInRequest) -> HashMap<Ca
         read.inspect_err(|error| tracing::warn!(%error, "commands are not listed")).unwrap_or_default()
     };
     let title = |tool: &str| request.http.gateway.control().catalogue.get(tool).map(|tool| tool.title);
-    let act = |record: &CallRecord| Act::of(record, said.get(&record.call_id), title(&record.tool));
+    let (state, visibility) = (request.http.gateway.state(), request.visibility());
+    let named = |record: &CallRecord| {
+        let key = public_argument(&record.text, "id")?.parse().ok().and_then(|id| state.credentials.get(&id));
+        key.filter(|key| visibility.key(key)).map(|key| escape_hidden(&key.label))
+    };
+    let act = |record: &CallRecord| Act::of(record, said.get(&record.call_id), title(&record.tool), named(record));
     items.iter().map(|record| (record.call_id.clone(), act(record))).collect()
 }
 
@@ -91,9 +103,14 @@ pub async fn acts(items: &[CallRecord], request: &SignedInRequest) -> HashMap<Ca
 pub fn ended(result: &serde_json::Value) -> Option<String> {
     match (result["exit_code"].as_i64(), result["timed_out"].as_bool()) {
         (Some(code), _) => Some(format!("exit {code}")),
-        (None, Some(true)) => Some("ended by its time limit".to_owned()),
+        (None, Some(true)) => Some("time limit".to_owned()),
         _ => None,
     }
+}
+
+/// Whether a command ended, and not with 0.
+pub fn has_failed(result: &serde_json::Value) -> bool {
+    result["exit_code"] != 0 && ended(result).is_some()
 }
 
 /// The first line that says something, and that there is more.
@@ -107,9 +124,16 @@ fn one_line(command: &str) -> String {
 
 /// What is public of a call, as its tool says it. The VM has a place of its own. Of a call that was refused for its form nothing is
 /// public, and so what it would have done is not known.
-fn sentence(record: &CallRecord) -> String {
+fn sentence(record: &CallRecord, title: Option<&str>, named: Option<String>) -> String {
     let act = spec_of(&record.tool).and_then(|facts| facts.act);
-    act.and_then(|act| filled(act, &record.text)).unwrap_or_else(|| shortened(record))
+    if let Some(told) = act.and_then(|act| filled(act, &record.text)) {
+        return told;
+    }
+    match (title, named.unwrap_or_else(|| shortened(record))) {
+        (Some(title), rest) if rest.is_empty() => title.to_owned(),
+        (Some(title), rest) => format!("{title}: {rest}"),
+        (None, rest) => rest,
+    }
 }
 
 /// The words with the arguments in their places; none if one is missing.
@@ -131,11 +155,13 @@ fn filled(act: &str, arguments: &str) -> Option<String> {
     Some(escape_hidden(&told).chars().take(LENGTH).collect())
 }
 
-/// The public arguments without the VM.
+/// The public arguments without the VM and the account, which have places of their own.
 fn shortened(record: &CallRecord) -> String {
     let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
     let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
-    escape_hidden(rest.trim()).chars().take(LENGTH).collect()
+    let rest = rest.replace(&format!("account={}", record.account), "");
+    // Of a list its words are enough.
+    escape_hidden(rest.trim()).chars().filter(|c| !matches!(c, '[' | ']' | '"')).take(LENGTH).collect()
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ const SHOWN: [Field; 3] = [Field::Outcome, Field::Tool, Field::Resource(&VM)];
 
 fn outcome(status: Status, wanted: Option<&str>) -> Choice {
     let id = status.as_str().to_owned();
-    Choice { is_chosen: wanted == Some(status.as_str()), label: Chip::of(status).word.to_owned(), id }
+    Choice { is_chosen: wanted == Some(status.as_str()), label: Chip::of(status).word.into_owned(), id }
 }
 
 /// A page of calls, or a refusal that names the filter which cannot be read. Staff's reading is written down.
@@ -267,7 +267,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
         Row {
             id: record.call_id.to_string(),
             at: DisplayTime::of(record.at, now),
-            chip: Chip::of(record.status),
+            chip: act.chip(record.status),
             code: record.code.clone(),
             tool: tool_name(record, &act),
             vm,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use super::address::local;
@@ -17,6 +17,7 @@ use super::format::DisplayTime;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::target_words::stops;
+use super::told;
 use super::who::{command_line, emails};
 use crate::core::alarm::{self as core, Deed};
 use crate::core::id::UserId;
@@ -118,5 +119,5 @@ async fn ended(request: &SignedInRequest, now: Micros) -> Vec<Notice> {
 /// Acknowledges an alarm, by the tool.
 pub async fn acknowledge(Path(alarm): Path<i64>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     request.done("alarm_acknowledge", json!({ "alarm": alarm })).await?;
-    Ok(Redirect::to(local(fields.text("next"))).into_response())
+    Ok(told::after(&request, local(fields.text("next")), "Alarm acknowledged."))
 }

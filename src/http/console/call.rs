@@ -6,11 +6,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
+use super::act::{ended, has_failed};
 use super::activity::{Pairs, Row, rows};
 use super::answer::{Answering, answering, check_said_why, refused, submit};
 use super::form::Posted;
 use super::form_state::FormState;
-use super::format::{escape_hidden, format_duration, json};
+use super::format::{Chip, escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
 use super::integrity::{IntegrityCheck, check};
 use super::page_error::PageError;
@@ -56,8 +57,6 @@ struct Call {
     deeds: Vec<CallAction>,
     marks: Vec<String>,
     terminal: Option<Terminal>,
-    /// The exit code of a command that ran, and did not end with 0.
-    bad_exit: Option<i64>,
     /// How a command stands that has no exit code.
     without_exit: String,
     why: Option<Why>,
@@ -121,7 +120,7 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
 async fn shown(request: &SignedInRequest, id: &str, shows_raw: bool, draft: FormState) -> Result<Response, PageError> {
     let (record, timeline) = found(request, id).await?;
     let gateway = &request.http.gateway;
-    let row = rows(std::slice::from_ref(&record), request).await.pop().ok_or(PageError::NotFound)?;
+    let mut row = rows(std::slice::from_ref(&record), request).await.pop().ok_or(PageError::NotFound)?;
     let part = |value: &Option<Value>| value.as_ref().filter(|value| !value.is_null()).map(json);
     let mut steps = steps(&timeline.events, &gateway.state(), gateway.control().ports.clock.now());
     let mut answered = None;
@@ -132,6 +131,11 @@ async fn shown(request: &SignedInRequest, id: &str, shows_raw: bool, draft: Form
         answered = said_by(request, &event).await.or(answered);
     }
     let terminal = Terminal::of(&record.tool, &timeline);
+    // The page shows how the command ended, also to whom lists do not.
+    let bad_end = timeline.result.as_ref().filter(|result| terminal.is_some() && has_failed(result)).and_then(ended);
+    if let Some(end) = bad_end.filter(|_| record.status == Status::Succeeded) {
+        row.chip = Chip::ran(&end);
+    }
     let status = draft.status();
     let shown = page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", request).await,
@@ -141,7 +145,6 @@ async fn shown(request: &SignedInRequest, id: &str, shows_raw: bool, draft: Form
         shows_raw,
         deeds: deeds(request, &record),
         marks: marks(&timeline),
-        bad_exit: terminal.as_ref().and_then(|terminal| terminal.exit).filter(|exit| *exit != 0),
         without_exit: without_exit(record.status, timeline.durations.ran),
         terminal,
         why: why(request, &record, &timeline).await,
@@ -230,7 +233,7 @@ fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
     });
     let may_stop = !request.is_staff() || request.may(Scope::StaffSwitch);
     let stop = vm.filter(|_| may_stop).map(|row| CallAction {
-        text: format!("Stop all agents on {}", escape_hidden(&row.label)),
+        text: format!("Stop all agents on {}…", escape_hidden(&row.label)),
         href: if request.is_staff() {
             format!("/console/switches/new?target=vm:{}", row.id)
         } else {

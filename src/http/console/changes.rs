@@ -6,6 +6,7 @@ use super::format::escape_hidden;
 use super::page_error::PageError;
 use super::policy_text::{escape_lines, files_of};
 use super::request::SignedInRequest;
+use super::rule_words::{per, rules};
 use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::CredentialId;
 use crate::core::scope::Scope;
@@ -17,7 +18,7 @@ const AROUND: usize = 2;
 
 /// What was changed.
 pub struct Change {
-    /// How many lines came, and how many went.
+    /// What there is to see: how much came and went, or all that a new thing may do.
     pub summary: String,
     /// The lines, with what is around them.
     pub lines: Vec<Line>,
@@ -107,14 +108,17 @@ async fn policies(
 }
 
 fn numbers(terms: &Terms) -> String {
-    lines(terms.numbers().into_iter().map(|(key, number)| format!("{key} = {number}")))
+    lines(rules(terms).into_iter().map(|rule| format!("{}: {}", rule.name, rule.value)))
 }
 
 /// What a new key may do, beside the one that it replaces.
 fn key(request: &SignedInRequest, made: &CredentialCreated) -> Change {
     let state = request.http.gateway.state();
     let told = |id: &CredentialId| state.credentials.get(id).map(|row| rights(&row.created)).unwrap_or_default();
-    diff(&made.rotates.as_ref().map(told).unwrap_or_default(), &rights(made))
+    match &made.rotates {
+        Some(before) => diff(&told(before), &rights(made)),
+        None => Change { summary: "What it may do".to_owned(), ..diff("", &rights(made)) },
+    }
 }
 
 fn rights(made: &CredentialCreated) -> String {
@@ -129,7 +133,7 @@ fn rights(made: &CredentialCreated) -> String {
         .map_or_else(|| "on every VM of the account\n".to_owned(), |vms| lines(vms.iter().map(|vm| format!("on {vm}"))));
     let reads = if made.read_only { "reads only\n" } else { "" };
     let ends = made.expires_at.map_or_else(|| "no end\n".to_owned(), |end| format!("ends {}\n", end.rfc3339()));
-    let limit = made.limit.map_or_else(String::new, |limit| format!("{} calls in {} ms\n", limit.admit, limit.window_ms));
+    let limit = made.limit.map_or_else(String::new, |limit| format!("calls: {}\n", per(limit)));
     format!("{scopes}{vms}{reads}{ends}{limit}")
 }
 
@@ -156,5 +160,5 @@ fn diff(before: &str, after: &str) -> Change {
             lines.push(Line { class, sign, text: change.value().trim_end_matches('\n').to_owned() });
         }
     }
-    Change { summary: format!("+{came} −{went}"), lines }
+    Change { summary: format!("Changed +{came} −{went}"), lines }
 }

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::engaged::{Engaged, engaged};
+use super::event_rows::folded;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::keys::{Key, keys_of};
-use super::limits::{Used, used_by};
+use super::limits::{Used, fullest, used_by};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
@@ -40,6 +41,8 @@ struct Page {
     people: Vec<Person>,
     switches: Vec<Engaged>,
     limits: Vec<Used>,
+    /// How full the fullest of them is, in percent.
+    fullest: usize,
     calls: Vec<Row>,
     /// The search for what was refused of what interrupts or destroys.
     refused: String,
@@ -82,6 +85,7 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let asked = EventFilters { account: Some(id.to_string()), limit: Some(MAX_LISTED), ..EventFilters::default() };
     let events = request.http.events(&request.principal, asked).await?;
     let name = name.map_or_else(|| id.to_string(), |name| escape_hidden(&name));
+    let limits = used_by(&request, &id, &state, now).await?;
     Ok(page(&Page {
         frame: Frame::of(name.clone(), "/console/accounts", &request).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
@@ -102,10 +106,11 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
             })
             .collect(),
         switches: state.switches_touching(&id, now).map(|switch| engaged(switch, &state, true, now)).collect(),
-        limits: used_by(&request, &id, &state, now).await?,
+        fullest: fullest(&limits),
+        limits,
         calls: rows(&calls.items, &request).await,
         refused: refused(&id),
-        events: super::event_rows::rows(&events.items, &request).await?,
+        events: folded(super::event_rows::rows(&events.items, &request).await?),
         may_revoke: request.role().administers(),
         may_stop: request.may(Scope::StaffSwitch),
         id: id.to_string(),

@@ -3,7 +3,7 @@
 use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
-use super::target_words::stops;
+use super::target_words::stopped;
 use super::who::{actor, operator, person};
 use crate::core::event::EventKind;
 use crate::core::state::ControlState;
@@ -75,7 +75,7 @@ async fn past(
     let EventKind::SwitchEngaged { target, .. } = &record.event else { return Ok(None) };
     Ok(Some(EndedSwitch {
         id,
-        stops: stops(target, state),
+        stops: stopped(target, state),
         target: target.to_string(),
         reason: escape_hidden(record.note["reason"].as_str().unwrap_or_default()),
         by: actor(request, record).await,

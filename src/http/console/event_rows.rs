@@ -9,7 +9,7 @@ use super::changes::{Change, change};
 use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
-use super::sentence::{Names, sentence};
+use super::sentence::{Names, Reader, reader, sentence};
 use super::who::{account_names, emails, operator, person_of};
 use crate::core::event::EventKind;
 use crate::core::id::{SwitchId, UserId};
@@ -35,7 +35,14 @@ pub struct Row {
     pub said: Vec<(String, String)>,
     /// What it changed.
     pub change: Option<Change>,
+    /// Who read the log, if that is what happened.
+    pub reader: Option<Reader>,
+    /// The rows that this one stands for, newest first.
+    pub folded: Vec<Row>,
 }
+
+/// So many readings in a row are one row.
+const FOLDED: usize = 3;
 
 /// When switches were engaged, and what they stop.
 type Engagements = BTreeMap<SwitchId, (Micros, Target)>;
@@ -54,9 +61,12 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
         let ended = record.subject.as_ref().filter(|_| is_end(&record.kind)).and_then(|id| engaged.get(&id.parse().ok()?));
         // The account has a link of its own.
         let own = record.account.as_ref().and_then(|id| accounts.get(id));
+        let (sentence, reader) = told(record, &names);
         rows.push(Row {
             at: DisplayTime::of(record.at, now),
-            sentence: told(record, &names),
+            sentence,
+            reader,
+            folded: Vec::new(),
             length: ended.map(|(since, _)| format_approximate(record.at.since(*since))),
             account: record.account.clone().filter(|_| request.is_staff()).map(|id| {
                 let name = accounts.get(&id).cloned();
@@ -74,10 +84,44 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
     Ok(rows)
 }
 
-/// What a record says, as a sentence about whoever did it as far as they may be named.
-fn told(record: &AdministrationRecord, names: &Names<'_>) -> String {
+/// The same, with neighbours that tell of one reader and one account as a row that unfolds.
+pub fn folded(rows: Vec<Row>) -> Vec<Row> {
+    let mut folded = Vec::new();
+    let mut rest = rows.into_iter().peekable();
+    while let Some(row) = rest.next() {
+        let reader = row.reader.clone();
+        let mut run = vec![row];
+        while let Some(next) = rest.next_if(|next| reader.is_some() && next.reader == reader) {
+            run.push(next);
+        }
+        match reader {
+            Some(reader) if run.len() >= FOLDED => folded.push(over(run, &reader)),
+            _ => folded.append(&mut run),
+        }
+    }
+    folded
+}
+
+/// One row for all of these.
+fn over(run: Vec<Row>, Reader { who, whose }: &Reader) -> Row {
+    let newest = run.first();
+    Row {
+        at: newest.map(|row| row.at.clone()).unwrap_or_default(),
+        sentence: format!("{who} read the log of {whose} {} times", run.len()),
+        length: None,
+        account: newest.and_then(|row| row.account.clone()),
+        place: None,
+        said: Vec::new(),
+        change: None,
+        reader: None,
+        folded: run,
+    }
+}
+
+/// What a record says, as a sentence about whoever did it as far as they may be named; and who that is, if they read the log.
+fn told(record: &AdministrationRecord, names: &Names<'_>) -> (String, Option<Reader>) {
     if let Some(operator) = operator(&record.note) {
-        return format!("{}, {operator}", sentence(&record.event, None, names));
+        return (format!("{}, {operator}", sentence(&record.event, None, names)), None);
     }
     let agent = match &record.event {
         EventKind::SwitchEngaged { by: None, credential: Some(key), .. } => {
@@ -87,7 +131,7 @@ fn told(record: &AdministrationRecord, names: &Names<'_>) -> String {
         _ => None,
     };
     let who = record.user.as_ref().map(|user| named(user, names)).or(agent);
-    sentence(&record.event, who.as_deref(), names)
+    (sentence(&record.event, who.as_deref(), names), reader(&record.event, who.as_deref(), names))
 }
 
 fn named(user: &str, names: &Names<'_>) -> String {
@@ -177,7 +221,7 @@ fn said(note: &Value) -> Vec<(String, String)> {
     match note {
         Value::Null => Vec::new(),
         Value::Object(fields) => {
-            let told = fields.iter().filter(|(name, value)| !value.is_null() && *name != "operator");
+            let told = fields.iter().filter(|(name, value)| !value.is_null() && *value != "" && *name != "operator");
             told.map(|(name, value)| (escape_hidden(name), plain(value))).collect()
         }
         other => vec![("message".to_owned(), plain(other))],

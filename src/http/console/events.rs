@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::activity::{Choice, Pairs};
 use super::address::encoded;
-use super::event_rows::{Row, rows};
+use super::event_rows::{Row, folded, rows};
 use super::format::FilterLink;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
@@ -75,7 +75,10 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let said = |name: &str| value(name).unwrap_or_default();
     let (account, subject, from, to) = (said("account"), said("subject"), said("from"), said("to"));
     let is_narrow = !kept(&[]).is_empty();
+    // Whoever asks for readings gets each of them.
+    let asks_for_readings = asked.r#type.as_deref() == Some("log_read");
     let listed = request.http.events(&request.principal, asked).await?;
+    let rows = rows(&listed.items, &request).await?;
     Ok(page(&Page {
         frame: Frame::of("Events", "/console/events", &request).await,
         is_staff: request.is_staff(),
@@ -86,7 +89,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         to,
         periods,
         is_narrow,
-        rows: rows(&listed.items, &request).await?,
+        rows: if asks_for_readings { rows } else { folded(rows) },
         first,
         next: listed.next_cursor.map(|cursor| href(&[], vec![format!("cursor={}", encoded(&cursor))])),
     }))

@@ -18,6 +18,7 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use crate::core::code::Code;
+use crate::core::id::CallId;
 use crate::http::{Http, recheck};
 
 /// Content of an error page.
@@ -26,7 +27,9 @@ struct ErrorContent {
     heading: &'static str,
     text: String,
     hint: Option<String>,
-    code: &'static str,
+    code: Option<&'static str>,
+    /// Where to go on, if that is not the overview.
+    place: Option<(String, &'static str)>,
 }
 
 #[derive(Template)]
@@ -66,7 +69,8 @@ fn told(fault: PageError) -> ErrorContent {
         heading,
         text: text.to_owned(),
         hint: hint.map(str::to_owned),
-        code,
+        code: Some(code),
+        place: None,
     };
     match fault {
         PageError::Link => {
@@ -87,6 +91,7 @@ fn told(fault: PageError) -> ErrorContent {
             Code::ValidationFailed.as_str(),
         ),
         PageError::Unreadable(text) => told(400, "Invalid request", text, None, Code::ValidationFailed.as_str()),
+        PageError::UnderWay(call) => under_way(&call),
         PageError::Refused(refusal) => {
             let hint = refusal.hint.as_deref().map(escape_hidden);
             let (status, code) = (refusal.code.status(), refusal.code.as_str());
@@ -95,6 +100,18 @@ fn told(fault: PageError) -> ErrorContent {
         PageError::NotFound | PageError::SignIn { .. } | PageError::NoReason { .. } => {
             told(404, "Page not found", "There is no such page, or you may not see it.", None, "not_found")
         }
+    }
+}
+
+/// A deed that has not ended is neither done nor refused.
+fn under_way(call: &CallId) -> ErrorContent {
+    ErrorContent {
+        status: StatusCode::ACCEPTED.as_u16(),
+        heading: "Not known yet",
+        text: "The call is recorded and has not ended yet, so it is not known whether it will succeed.".to_owned(),
+        hint: Some("Its page shows how it ends. Look there before you send the form again.".to_owned()),
+        code: None,
+        place: Some((format!("/console/calls/{call}"), "Open the call")),
     }
 }
 
@@ -126,4 +143,17 @@ pub async fn no_such_page() -> PageError {
 /// An address that is not for this method.
 pub async fn no_such_method() -> PageError {
     PageError::WrongMethod
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deed_under_way_is_not_known_yet_and_leads_to_its_call() {
+        let call: CallId = "call_01JZ0000000000000000000000".parse().expect("an id");
+        let told = told(PageError::UnderWay(call));
+        assert_eq!((told.status, told.heading, told.code), (202, "Not known yet", None));
+        assert_eq!(told.place, Some(("/console/calls/call_01JZ0000000000000000000000".into(), "Open the call")));
+    }
 }

@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use super::form::Fields;
 use super::format::escape_hidden;
 use super::page_error::PageError;
-use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
 /// An argument of the tool behind a form.
@@ -24,15 +23,20 @@ pub struct Argument {
 #[derive(Default)]
 pub struct FormState {
     typed: Option<Fields>,
-    field: &'static str,
+    field: String,
     fault: Option<String>,
     status: u16,
 }
 
 impl FormState {
     /// A form in whose `field` something is wrong; about the whole of it, if the field has no name.
-    pub fn new(typed: Fields, field: &'static str, fault: &str) -> Self {
-        Self { typed: Some(typed), field, fault: Some(escape_hidden(fault)), status: Code::ValidationFailed.status() }
+    pub fn new(typed: Fields, field: &str, fault: &str) -> Self {
+        Self { typed: Some(typed), ..Self::of_secret(field, fault, StatusCode::UNPROCESSABLE_ENTITY) }
+    }
+
+    /// A form with a secret in it: what is wrong in which field, and nothing of what was typed.
+    pub fn of_secret(field: &str, fault: &str, status: StatusCode) -> Self {
+        Self { typed: None, field: field.to_owned(), fault: Some(escape_hidden(fault)), status: status.as_u16() }
     }
 
     /// A form that a tool refused, by the argument that the refusal names: each with the field it came from, and with what the
@@ -47,7 +51,7 @@ impl FormState {
     }
 
     /// The same of what kept a form from being read or done, if it is about the form at all; else the fault itself.
-    pub fn of(typed: Fields, fault: PageError, field: &'static str, fields: &[Argument]) -> Result<Self, PageError> {
+    pub fn of(typed: Fields, fault: PageError, field: &str, fields: &[Argument]) -> Result<Self, PageError> {
         match fault {
             PageError::Unreadable(text) => Ok(Self { status: 400, ..Self::new(typed, field, text) }),
             PageError::Refused(refusal) if matches!(refusal.code.status(), 400 | 409 | 422) => {

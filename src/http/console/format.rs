@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: what came from outside passes [`escape_hidden`] on its way into a page; escaping for HTML is the templates' own.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -106,14 +107,14 @@ pub struct FilterLink {
 }
 
 /// How a call stands: a word, a sign and a colour, each of which says it alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chip {
     /// Class of the style sheet.
     pub class: &'static str,
     /// Path of the sign, on a field of 16 by 16.
     pub sign: &'static str,
     /// The word.
-    pub word: &'static str,
+    pub word: Cow<'static, str>,
 }
 
 impl Chip {
@@ -131,7 +132,12 @@ impl Chip {
             Status::Held => ("held", sign::PAUSE, "Held"),
             Status::Recorded => ("open", sign::DOT, "Recorded"),
         };
-        Self { class, sign, word }
+        Self { class, sign, word: word.into() }
+    }
+
+    /// The chip of a command that ran and did not end well: its call has done what was asked for, the command has not.
+    pub fn ran(end: &str) -> Self {
+        Self { class: "failed", sign: sign::CROSS, word: format!("Ran, {end}").into() }
     }
 }
 

@@ -8,8 +8,9 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::policy_text::{escape_lines, files};
 use super::request::SignedInRequest;
-use crate::control::in_force::{Origin, POLICIES, event};
-use crate::core::terms::Difference;
+use super::rule_words::{Differing, Rule, differing, rules};
+use super::who::person;
+use crate::control::in_force::{Author, Origin, POLICIES, event};
 use crate::core::time::Micros;
 
 #[derive(Template)]
@@ -24,9 +25,9 @@ struct InForcePage {
     own_trouble: Option<String>,
     texts: Vec<(String, String)>,
     limits: Option<Put>,
-    newcomer_counts_from: Option<String>,
-    numbers: Vec<(String, String)>,
-    differences: Vec<Difference>,
+    newcomer_counts_from: Option<DisplayTime>,
+    rules: Vec<Rule>,
+    differences: Vec<Differing>,
 }
 
 /// A version, and how it came into force.
@@ -35,11 +36,15 @@ struct Put {
     origin: Option<(DisplayTime, String)>,
 }
 
-impl Put {
-    fn of(version: i64, origin: Option<Origin>, now: Micros) -> Self {
-        let origin = origin.map(|origin| (DisplayTime::of(origin.at, now), escape_hidden(&origin.author.text())));
-        Self { version: group_digits(version), origin }
-    }
+/// How a version came into force, with the name of who put it there.
+async fn put(request: &SignedInRequest, version: Option<i64>, origin: Option<Origin>, now: Micros) -> Option<Put> {
+    let version = group_digits(version?);
+    let Some(Origin { at, author, .. }) = origin else { return Some(Put { version, origin: None }) };
+    let by = match author {
+        Author::Person { user, .. } => person(request, Some(user.to_string())).await,
+        other => escape_hidden(&other.text()),
+    };
+    Some(Put { version, origin: Some((DisplayTime::of(at, now), by)) })
 }
 
 /// The page.
@@ -55,7 +60,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         Ok(Some(event)) => files(&request, &event).await.unwrap_or_default(),
         _ => Vec::new(),
     };
-    let numbers = limits.now.as_ref().map(|now| now.terms.numbers()).unwrap_or_default();
+    let (rules, differences) =
+        limits.now.as_ref().map(|set| (rules(&set.terms), differing(&set.terms, &ports.configured))).unwrap_or_default();
     Ok(page(&InForcePage {
         frame: Frame::of("Rules", "/console/rules", &request).await,
         sha256: policies.set.as_ref().map(|set| escape_hidden(&set.sha256)).unwrap_or_default(),
@@ -63,11 +69,11 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         is_own: policies.is_own(),
         trouble: policies.node.trouble.as_deref().map(escape_hidden),
         own_trouble: policies.node.own.as_ref().err().map(|why| escape_lines(why)),
-        policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
+        policies: put(&request, policies.set.as_ref().map(|set| set.version), policies.origin.clone(), now).await,
         texts: text.iter().map(|(name, text)| (escape_hidden(name), escape_lines(text))).collect(),
-        limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),
-        newcomer_counts_from: limits.newcomer_counts_from.map(Micros::rfc3339),
-        numbers: numbers.into_iter().map(|(key, number)| (key, number.to_string())).collect(),
-        differences: limits.differences,
+        limits: put(&request, limits.now.as_ref().map(|set| set.version), limits.origin.clone(), now).await,
+        newcomer_counts_from: limits.newcomer_counts_from.map(|from| DisplayTime::of(from, now)),
+        rules,
+        differences,
     }))
 }

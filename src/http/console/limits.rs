@@ -81,6 +81,11 @@ pub async fn used_by(
     Ok(shown)
 }
 
+/// How full the fullest of them is, in percent.
+pub fn fullest(limits: &[Used]) -> usize {
+    limits.iter().map(|limit| limit.taken * 100 / (limit.admit.max(1) as usize)).max().unwrap_or(0)
+}
+
 fn unreadable() -> PageError {
     Refusal::new(Code::ControlStateUnreadable, "A limit cannot be read.").into()
 }

@@ -60,6 +60,7 @@ mod reading_words;
 mod reason;
 mod refused;
 mod request;
+mod rule_words;
 mod search;
 mod sentence;
 mod sessions;

@@ -14,16 +14,18 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use super::address::local;
 use super::cookie;
 use super::form::Posted;
+use super::form_state::FormState;
 use super::format::format_approximate;
 use super::frame::{Frame, page};
+use super::own_account::{account, current_of, form_of, unconfirmed};
 use super::page_error::PageError;
-use super::request::{AnonymousRequest, SignedInRequest};
+use super::request::AnonymousRequest;
 use super::sign_in::{Asked, form};
+use super::told;
 use crate::auth::oidc::attempt::mark;
 use crate::auth::oidc::callback::{CallbackCookies, CallbackError, CallbackOutcome, CallbackQuery};
 use crate::auth::oidc::decision::DenialReason;
 use crate::auth::oidc::issuer::Issuer;
-use crate::auth::sign_in::SignInError;
 use crate::http::Http;
 
 #[derive(Template)]
@@ -80,8 +82,8 @@ pub async fn come_back(
         Ok(CallbackOutcome::Linked) => Ok((AppendHeaders(used_up), Redirect::to("/console/account")).into_response()),
         Err(error) => {
             http.gateway.counts().unauthenticated();
-            let told = not_in(&http, &request, issuer, &Asked::default(), error)?;
-            Ok((AppendHeaders(used_up), told).into_response())
+            let shown = not_in(&http, &request, issuer, &Asked::default(), error)?;
+            Ok((AppendHeaders(used_up), shown).into_response())
         }
     }
 }
@@ -145,8 +147,8 @@ pub async fn link(
     let http = Arc::clone(&request.http);
     let issuer = http.issuers.get(&name).filter(|issuer| issuer.settings.side == request.principal.side);
     let issuer = issuer.ok_or(PageError::NotFound)?;
-    if let Some(told) = unconfirmed(&request, fields.given("current")).await? {
-        return Ok(told);
+    if let Some(wrong) = unconfirmed(&request, &current_of(&name), fields.given("current")).await? {
+        return Ok(account(&request, wrong).await);
     }
     let title = issuer.settings.title.clone();
     match http.sessions.leave_for(issuer, "", Some(request.signed_in.person.id.clone())).await {
@@ -157,38 +159,29 @@ pub async fn link(
             Ok((AppendHeaders(cookies), asked).into_response())
         }
         Err(CallbackError::Failed(error)) => Err(error.into()),
-        Err(CallbackError::Refused(DenialReason::Unavailable)) => {
-            again(&request, StatusCode::SERVICE_UNAVAILABLE, &format!("{title} does not answer now. Try again later.")).await
-        }
-        Err(_) => {
-            let text = format!("{title} answers, but not what linking with it needs. Ask whoever runs this service.");
-            again(&request, StatusCode::BAD_GATEWAY, &text).await
+        Err(refused) => {
+            let (status, text) = match refused {
+                CallbackError::Refused(DenialReason::Unavailable) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, format!("{title} does not answer now. Try again later."))
+                }
+                _ => (
+                    StatusCode::BAD_GATEWAY,
+                    format!("{title} answers, but not what linking with it needs. Ask whoever runs this service."),
+                ),
+            };
+            Ok(account(&request, FormState::of_secret(&form_of(&name), &text, status)).await)
         }
     }
-}
-
-/// What somebody is told who does not know their password.
-async fn unconfirmed(request: &SignedInRequest, current: &str) -> Result<Option<Response>, PageError> {
-    let told = match request.http.sessions.confirm(&request.signed_in, current, &request.origin()).await {
-        Ok(()) => return Ok(None),
-        Err(SignInError::Refused | SignInError::ByIssuer(_)) => (StatusCode::FORBIDDEN, "The current password is not right."),
-        Err(SignInError::TooMany(_)) => (StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later."),
-        Err(SignInError::Failed(error)) => return Err(error.into()),
-    };
-    again(request, told.0, told.1).await.map(Some)
-}
-
-async fn again(request: &SignedInRequest, status: StatusCode, text: &str) -> Result<Response, PageError> {
-    Ok((status, super::own_account::with_trouble(request, text.to_owned()).await).into_response())
 }
 
 /// Parts whoever is signed in from what an issuer knows them as.
 /// Whoever does it knows a password, and so comes in without it.
 pub async fn unlink(Path(name): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let issuer = request.http.issuers.get(&name).ok_or(PageError::NotFound)?;
-    if let Some(told) = unconfirmed(&request, fields.given("current")).await? {
-        return Ok(told);
+    if let Some(wrong) = unconfirmed(&request, &current_of(&name), fields.given("current")).await? {
+        return Ok(account(&request, wrong).await);
     }
     request.http.sessions.unlink(&request.signed_in, issuer, &request.origin()).await?;
-    Ok(Redirect::to("/console/account").into_response())
+    let text = format!("{} is unlinked. It no longer signs you in.", issuer.settings.title);
+    Ok(told::after(&request, "/console/account", &text))
 }

@@ -11,7 +11,7 @@ use super::attention::{Attention, attention};
 use super::callers::of_agents;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
-use super::limits::{Used, used};
+use super::limits::{Used, fullest, used};
 use super::page_error::PageError;
 use super::power::power;
 use super::request::SignedInRequest;
@@ -88,7 +88,7 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         })
         .collect();
     let limits = if request.is_staff() { Vec::new() } else { used(&request, &state, now).await? };
-    let fullest = limits.iter().map(|limit| limit.taken * 100 / (limit.admit.max(1) as usize)).max().unwrap_or(0);
+    let fullest = fullest(&limits);
     let (is_staff, latest) = (request.is_staff(), rows(&found, &request).await);
     Ok(page(&Overview { frame, is_staff, may_look, attention, vms, latest, limits, fullest }))
 }

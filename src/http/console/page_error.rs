@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::auth::session::SessionError;
 use crate::core::code::Code;
+use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 
 /// Why there is no page.
@@ -32,6 +33,8 @@ pub enum PageError {
     OtherOrigin,
     /// A request that cannot be read.
     Unreadable(&'static str),
+    /// The call behind a form, or behind the page, has not ended yet: nobody knows what comes of it.
+    UnderWay(CallId),
     /// The decision, or a tool, said no.
     Refused(Refusal),
 }

@@ -13,7 +13,7 @@ use super::cookie;
 use super::page_error::PageError;
 use crate::auth::session::{Browser, Origin, SignedInUser, Token};
 use crate::control::{Reply, Request};
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, CallId};
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
@@ -77,14 +77,9 @@ impl SignedInRequest {
         self.http.gateway.submit(Request { session, user_agent, wait, ..asked }, Reservation::default()).await
     }
 
-    /// The same, for who needs no more than what it answers.
-    pub async fn done(&self, tool: &str, args: Value) -> Result<Value, Refusal> {
-        match self.call(tool, args).await {
-            Reply::Done { result, .. } => Ok(result),
-            Reply::Failed { refusal, .. } => Err(refusal),
-            // Still under way; the activity shows its end.
-            running @ Reply::Running { .. } => Ok(running.document()),
-        }
+    /// The same, for who needs no more than what it answers. A call that goes on has answered nothing yet.
+    pub async fn done(&self, tool: &str, args: Value) -> Result<Value, NotDone> {
+        result_of(self.call(tool, args).await)
     }
 
     /// Leave to read the log back. Why the staff reads is written down with what it asked for.
@@ -128,6 +123,32 @@ impl SignedInRequest {
     /// Where they come from.
     pub fn origin(&self) -> Origin {
         Origin { address: counted(self.principal.ip), user_agent: self.user_agent.clone() }
+    }
+}
+
+/// Why a call has answered nothing that a page can tell as done.
+#[derive(Debug)]
+pub enum NotDone {
+    /// It was refused, or failed.
+    Refused(Refusal),
+    /// It goes on: nobody knows yet what comes of it.
+    UnderWay(CallId),
+}
+
+impl From<NotDone> for PageError {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::Refused(refusal) => refusal.into(),
+            NotDone::UnderWay(call) => Self::UnderWay(call),
+        }
+    }
+}
+
+fn result_of(reply: Reply) -> Result<Value, NotDone> {
+    match reply {
+        Reply::Done { result, .. } => Ok(result),
+        Reply::Failed { refusal, .. } => Err(NotDone::Refused(refusal)),
+        Reply::Running { call, .. } => Err(NotDone::UnderWay(call)),
     }
 }
 
@@ -207,5 +228,21 @@ impl FromRequestParts<Arc<Http>> for AnonymousRequest {
             known: cookie::known(headers, settings).map(str::to_owned),
             session: cookie::session(headers, settings),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::call::Status;
+
+    #[test]
+    fn a_call_that_goes_on_is_never_told_as_done() {
+        let call: CallId = "call_01JZ0000000000000000000000".parse().expect("an id");
+        let running = Reply::Running { call: call.clone(), status: Status::Running, command: false };
+        let told = PageError::from(result_of(running).expect_err("nothing is done"));
+        assert!(matches!(&told, PageError::UnderWay(of) if *of == call), "{told:?}");
+        let done = result_of(Reply::Done { call, result: serde_json::json!({ "id": 1 }) });
+        assert_eq!(done.ok(), Some(serde_json::json!({ "id": 1 })));
     }
 }

@@ -102,14 +102,8 @@ pub fn sentence(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> Strin
         EventKind::NodeStarted { version, .. } => format!("A server started, version {}", escape_hidden(version)),
         EventKind::NodeStopped { .. } => "A server stopped".into(),
         EventKind::LogRead { account, what, .. } => {
-            let whose = account.as_ref().map_or_else(|| "several accounts".into(), |id| names.account(id));
-            // A customer is told of nobody by name; who has no name otherwise is the command line.
-            let (staff, own) = if names.visibility.is_everything() {
-                ("Staff", whose.as_str())
-            } else {
-                ("Your provider's staff", "this account")
-            };
-            did(&deed(what, &whose), &format!("{staff} {}", deed(what, own)))
+            let Reader { who, whose } = reader_of(account.as_ref(), who, names);
+            format!("{who} {}", deed(what, &whose))
         }
         EventKind::UserCreated { .. }
         | EventKind::SignedIn { .. }
@@ -143,6 +137,32 @@ pub fn sentence(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> Strin
         | EventKind::LateResult { .. }
         | EventKind::ApprovalDecided { .. }
         | EventKind::CancelRequested { .. } => of_call(kind, who),
+    }
+}
+
+/// Who read the log, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// Who, as a sentence begins.
+    pub who: String,
+    /// The account, or several.
+    pub whose: String,
+}
+
+/// Who read the log, if that is what happened.
+pub fn reader(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> Option<Reader> {
+    let EventKind::LogRead { account, .. } = kind else { return None };
+    Some(reader_of(account.as_ref(), who, names))
+}
+
+fn reader_of(account: Option<&AccountId>, who: Option<&str>, names: &Names<'_>) -> Reader {
+    let whose = account.map_or_else(|| "several accounts".into(), |id| names.account(id));
+    match (who, names.visibility.is_everything()) {
+        (Some(who), _) => Reader { who: who.to_owned(), whose },
+        // Who has no name is the command line.
+        (None, true) => Reader { who: "Staff".into(), whose },
+        // A customer is told of nobody by name.
+        (None, false) => Reader { who: "Your provider's staff".into(), whose: "this account".into() },
     }
 }
 

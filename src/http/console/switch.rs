@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::form::Posted;
@@ -12,9 +12,9 @@ use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
-use super::request::SignedInRequest;
+use super::request::{NotDone, SignedInRequest};
 use super::switches::may_read;
-use super::target_words::stops;
+use super::target_words::{stopped, stops};
 use super::told;
 use super::who::{actor, person};
 use crate::core::code::Code;
@@ -122,7 +122,7 @@ async fn one(request: &SignedInRequest, id: SwitchId, draft: FormState) -> Resul
     let shown = page(&One {
         frame: Frame::of("Switch", HERE, request).await,
         id: id.to_string(),
-        stops: stops(&target, &state),
+        stops: if switch.is_some() { stops(&target, &state) } else { stopped(&target, &state) },
         target: target.to_string(),
         is_global: target.is_global(),
         ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| DisplayTime::of(ramp.until, now)),
@@ -166,7 +166,7 @@ pub async fn release(Path(id): Path<String>, Posted { request, fields }: Posted)
         Ok(answered) if answered["released"] == false && answered["until"].is_null() => Ok(back(&request, &id, REQUESTED)),
         Ok(answered) if answered["until"].is_null() => Ok(back(&request, &id, "Switch released. Calls are admitted again.")),
         Ok(_) => Ok(back(&request, &id, "Release begun. Keys are admitted again one after the other.")),
-        Err(refusal) => one(&request, switch.id, FormState::of(fields, refusal.into(), "reason", &ARGUMENTS)?).await,
+        Err(fault) => one(&request, switch.id, FormState::of(fields, fault.into(), "reason", &ARGUMENTS)?).await,
     }
 }
 
@@ -199,14 +199,16 @@ pub async fn cancel_all(Path(id): Path<String>, Posted { request, .. }: Posted) 
     let under_way = impact::under_way(&request.http.gateway, |call, state| switch.covers(call, state, now)).await?;
     let open: Vec<CallId> = under_way.running.into_iter().filter(|job| !is_settled(job)).map(|job| job.call).collect();
     let ends = open.into_iter().map(async |call: CallId| end(&request, call.as_str()).await);
-    futures::stream::iter(ends).buffer_unordered(MAX_CONCURRENT).try_collect::<Vec<()>>().await?;
+    // One that cannot be cancelled keeps nobody from asking for the others.
+    let asked: Vec<_> = futures::stream::iter(ends).buffer_unordered(MAX_CONCURRENT).collect().await;
+    asked.into_iter().collect::<Result<Vec<()>, PageError>>()?;
     Ok(back(&request, &id, "Cancellation of all running calls requested."))
 }
 
 async fn end(request: &SignedInRequest, call: &str) -> Result<(), PageError> {
     match request.done("call_cancel", json!({ "id": call })).await {
-        Ok(_) | Err(Refusal { code: Code::NotFound, .. }) => Ok(()),
-        Err(refusal) => Err(refusal.into()),
+        Ok(_) | Err(NotDone::Refused(Refusal { code: Code::NotFound, .. })) => Ok(()),
+        Err(fault) => Err(fault.into()),
     }
 }
 

@@ -20,7 +20,7 @@ use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
-use super::request::SignedInRequest;
+use super::request::{NotDone, SignedInRequest};
 use super::target_words::stops;
 use super::told;
 use super::who::engager;
@@ -196,7 +196,8 @@ pub async fn engage(Posted { request, fields }: Posted) -> Result<Response, Page
         "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
     // What is not there is said, with what is near: whoever engages may know all of it.
-    match request.done("switch_engage", without_nulls(args)).await.map_err(PageError::Refused) {
+    let as_it_is = |fault| if let NotDone::Refused(refusal) = fault { PageError::Refused(refusal) } else { fault.into() };
+    match request.done("switch_engage", without_nulls(args)).await.map_err(as_it_is) {
         Ok(engaged) => {
             let place = format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default());
             Ok(told::after(&request, &place, "Switch engaged. Calls that it covers are refused from now on."))

@@ -4,6 +4,13 @@ use super::format::escape_hidden;
 use crate::core::state::ControlState;
 use crate::core::switch::Target;
 
+/// What a target meant while its switch was in force, in words.
+pub fn stopped(target: &Target, state: &ControlState) -> String {
+    let now = stops(target, state);
+    let past = |is: &str, was: &str| now.strip_suffix(is).map(|what| format!("{what}{was}"));
+    past(" is stopped", " was stopped").or_else(|| past(" are stopped", " were stopped")).unwrap_or(now.clone())
+}
+
 /// What a target means, in words.
 pub fn stops(target: &Target, state: &ControlState) -> String {
     let label = |id| state.resource(id).map_or_else(|| format!("{id}"), |row| escape_hidden(&row.label));

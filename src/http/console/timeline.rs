@@ -2,6 +2,7 @@
 
 use super::format::{Chip, DisplayTime, escape_hidden, format_duration, sign};
 use super::policy_text::DecidingPolicies;
+use super::rule_words::length;
 use super::target_words::stops;
 use crate::core::bounded::Name;
 use crate::core::call::Status;
@@ -83,7 +84,7 @@ fn by_staff(kind: &str) -> String {
 }
 
 fn noted() -> Chip {
-    Chip { class: "open", sign: sign::DOT, word: "" }
+    Chip { class: "open", sign: sign::DOT, word: "".into() }
 }
 
 fn describe(kind: &EventKind, state: &ControlState) -> StepText {
@@ -132,7 +133,7 @@ fn describe_admitted(admitted: &Admitted) -> StepText {
     let mut facts = vec![
         ("Switches", "none covers it".to_owned()),
         ("Epoch", admitted.epoch.0.to_string()),
-        ("Limits", listed(&admitted.limits, "none applies")),
+        ("Limits", limits(&admitted.limits)),
         ("Policy", format!("version {}: {}", admitted.policy, listed(&admitted.policies, "not asked"))),
     ];
     if !admitted.shadows.is_empty() {
@@ -143,7 +144,7 @@ fn describe_admitted(admitted: &Admitted) -> StepText {
     }
     let claim = admitted.node.as_ref().map_or_else(|| "queued for any worker".to_owned(), |node| format!("by {node} at once"));
     facts.push(("Claim", claim));
-    ("Checked and admitted".into(), Chip { word: "", ..Chip::of(Status::Succeeded) }, facts)
+    ("Checked and admitted".into(), Chip { word: "".into(), ..Chip::of(Status::Succeeded) }, facts)
 }
 
 fn describe_refused(refused: &Refused, state: &ControlState) -> StepText {
@@ -156,7 +157,7 @@ fn describe_refused(refused: &Refused, state: &ControlState) -> StepText {
         facts.push(("Policy", format!("version {}: {}", refused.policy, listed(&refused.policies, "none permits it"))));
     }
     facts.push(("Epoch", refused.epoch.0.to_string()));
-    facts.extend(refused.retry_after_ms.map(|after| ("Fits again after", format!("{after} ms"))));
+    facts.extend(refused.retry_after_ms.map(|after| ("Fits again after", length(after.into()))));
     ("Checked and refused".into(), Chip::of(Status::Refused), facts)
 }
 
@@ -167,6 +168,21 @@ fn describe_end(title: &str, status: Status, end: &Ended) -> StepText {
     facts.extend(end.switch.as_ref().map(|switch| ("Ended by the switch", switch.to_string())));
     facts.push(("Node", end.node.to_string()));
     (title.to_owned(), Chip::of(status), facts)
+}
+
+/// The limits that a call counts against, by what each of them counts.
+fn limits(keys: &[Name]) -> String {
+    let counts = |key: &Name| match key.as_str().split_once(':').map_or("", |(kind, _)| kind) {
+        "credential" => "calls by the key".to_owned(),
+        "exec" => "commands on the VM".to_owned(),
+        "write" => "changes by the account".to_owned(),
+        "list" => "lists of what can be stopped, by the key".to_owned(),
+        _ => escape_hidden(key.as_str()),
+    };
+    let mut told: Vec<String> = keys.iter().map(counts).collect();
+    // A key counts in the window of each key that it comes from.
+    told.dedup();
+    if told.is_empty() { "none applies".to_owned() } else { told.join(", ") }
 }
 
 fn listed(names: &[Name], none: &str) -> String {

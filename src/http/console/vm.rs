@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::Path;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::activity::{Row, rows, with};
 use super::confirm::Confirm;
 use super::form::Posted;
+use super::form_state::{Argument, FormState};
 use super::format::FilterLink;
 use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
@@ -41,23 +42,35 @@ struct VmPage {
     may_stop_commands: bool,
     periods: Vec<FilterLink>,
     rows: Vec<Row>,
+    draft: FormState,
 }
+
+/// What the arguments of a stop come from.
+const ARGUMENTS: [Argument; 2] = [
+    Argument { name: "reason", field: "reason", takes: "Give a reason of 1 to 500 characters." },
+    Argument { name: "message", field: "message", takes: "The message may have at most 500 characters." },
+];
 
 /// The page.
 pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    shown(&request, &id, FormState::default()).await
+}
+
+async fn shown(request: &SignedInRequest, id: &str, draft: FormState) -> Result<Response, PageError> {
     let gateway = &request.http.gateway;
-    let vm = seen(&request, &id)?;
+    let vm = seen(request, id)?;
     request.check_reader(Reading::Resource((&vm.id).into()), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
     let mut search = Search::default();
     search.only(Field::Resource(&VM), vm.id.to_string()).map_err(|_| PageError::NotFound)?;
     let query = ActivityQuery { visibility: request.visibility(), search, limit: HISTORY, ..ActivityQuery::default() };
     let found = gateway.control().ports.activity.list(query).await?;
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
-    let shown = machine(&vm, &state, now);
+    let listed = machine(&vm, &state, now);
     let account =
-        if request.is_staff() { Some((vm.account.to_string(), account_name(&request, &vm.account).await)) } else { None };
-    Ok(page(&VmPage {
-        frame: Frame::of(shown.label.clone(), "/console/", &request).await,
+        if request.is_staff() { Some((vm.account.to_string(), account_name(request, &vm.account).await)) } else { None };
+    let status = draft.status();
+    let shown = page(&VmPage {
+        frame: Frame::of(listed.label.clone(), "/console/", request).await,
         machine: super::format::escape_hidden(&vm.machine),
         account,
         class_statuses: class_statuses(&vm, &state, request.is_staff(), now),
@@ -65,9 +78,11 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
         may_stop: !request.is_staff(),
         may_stop_commands: request.may(Scope::StaffSwitch),
         periods: links(now, (None, None), |bounds| with(&[("vm".to_owned(), vm.id.to_string())], bounds)),
-        rows: rows(&found.items, &request).await,
-        vm: shown,
-    }))
+        rows: rows(&found.items, request).await,
+        vm: listed,
+        draft,
+    });
+    Ok((status, shown).into_response())
 }
 
 /// A VM that this person may see; staff see all. Absent and not one's own look the same.
@@ -94,8 +109,10 @@ pub async fn set_exec(Path(id): Path<String>, Posted { request, fields }: Posted
 pub async fn stop(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let running = fields.choice("running", &["cancel", "let_finish"])?;
     let args = json!({ "reason": fields.text("reason"), "target": "vms", "vm_id": id, "running": running });
-    request.done("panic_engage", args).await?;
-    Ok(back(&request, &id, "All agents on this VM are stopped."))
+    match request.done("panic_engage", args).await {
+        Ok(_) => Ok(back(&request, &id, "All agents on this VM are stopped.")),
+        Err(fault) => shown(&request, &id, FormState::of(fields, fault.into(), "", &ARGUMENTS)?).await,
+    }
 }
 
 /// Asks before commands on the VM are stopped.
@@ -104,11 +121,16 @@ pub async fn ask_stop_commands(request: SignedInRequest, Path(id): Path<String>)
     if !request.is_staff() {
         return Err(PageError::NotFound);
     }
+    Ok(confirmed(&request, &vm, FormState::default()).await)
+}
+
+async fn confirmed(request: &SignedInRequest, vm: &Vm, draft: FormState) -> Response {
     let effect = "A switch is engaged: from then on no agent can run a command on it, on any node, until staff release the \
                   switch. Commands that run are cancelled. The VM itself goes on running.";
-    let (heading, back) = (format!("Stop commands on {}", super::format::escape_hidden(&vm.label)), format!("/console/vms/{id}"));
-    let confirm = Confirm::new(heading, effect, &back).danger("Stop commands").with_reason();
-    Ok(confirm.page(&request, &format!("{back}/stop-commands")).await)
+    let (heading, back) =
+        (format!("Stop commands on {}", super::format::escape_hidden(&vm.label)), format!("/console/vms/{}", vm.id));
+    let confirm = Confirm::new(heading, effect, &back).danger("Stop commands").with_reason(draft);
+    confirm.page(request, &format!("{back}/stop-commands")).await
 }
 
 /// Stops commands on the VM, by a switch: turning them off is its customer's own.
@@ -118,8 +140,10 @@ pub async fn stop_commands(Path(id): Path<String>, Posted { request, fields }: P
     if !fields.text("message").is_empty() {
         args["message"] = json!(fields.text("message"));
     }
-    request.done("switch_engage", args).await?;
-    Ok(back(&request, &id, "Commands on this VM are stopped."))
+    match request.done("switch_engage", args).await {
+        Ok(_) => Ok(back(&request, &id, "Commands on this VM are stopped.")),
+        Err(fault) => Ok(confirmed(&request, &vm, FormState::of(fields, fault.into(), "", &ARGUMENTS)?).await),
+    }
 }
 
 fn back(request: &SignedInRequest, id: &str, text: &str) -> Response {

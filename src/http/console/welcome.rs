@@ -9,6 +9,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::cookie;
 use super::form::Fields;
+use super::form_state::FormState;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
@@ -20,6 +21,9 @@ use crate::core::email::EmailAddress;
 use crate::core::refusal::Refusal;
 use crate::http::Http;
 
+/// How a form is answered that has something in it that cannot be taken.
+const INVALID: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
 #[derive(Template)]
 #[template(path = "welcome.html")]
 struct Welcome {
@@ -27,7 +31,7 @@ struct Welcome {
     email: String,
     invited: Option<Invited>,
     shortest: usize,
-    trouble: Option<String>,
+    draft: FormState,
 }
 
 /// What somebody is invited to.
@@ -47,14 +51,14 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let link = Token::read(&link);
     if http.sessions.is_invited(&link).await? {
-        return Ok(form(&request, String::new(), None, None));
+        return Ok(form(&request, String::new(), None, FormState::default()));
     }
     let invited = match invited(&http, &link).await? {
         Guest::Invited(invited) => invited,
         Guest::Stopped(refusal) => return Err(PageError::Refused(refusal)),
         Guest::Nobody => return Err(PageError::Link),
     };
-    Ok(form(&request, String::new(), Some(invited), None))
+    Ok(form(&request, String::new(), Some(invited), FormState::default()))
 }
 
 /// Who comes with a link.
@@ -96,13 +100,11 @@ pub async fn submit(
     let (typed, chosen) = (fields.text("email"), fields.given("password"));
     let email = match (typed.parse::<EmailAddress>(), unusable(chosen, fields.given("again"))) {
         (Ok(email), None) => email,
-        (parsed, trouble) => {
-            let trouble = parsed
-                .err()
-                .map(|error| escape_hidden(&format!("That cannot be taken: {error}.")))
-                .or(trouble.map(str::to_owned));
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&request, typed.to_owned(), None, trouble)).into_response());
+        (Err(error), _) => {
+            let fault = FormState::of_secret("email", &format!("That cannot be taken: {error}."), INVALID);
+            return Ok(form(&request, typed.to_owned(), None, fault));
         }
+        (Ok(_), Some(fault)) => return Ok(form(&request, typed.to_owned(), None, fault)),
     };
     let accepted = http.sessions.accept(&token, (&email, chosen), &request.browser()).await?;
     let entered = accepted.ok_or(PageError::Link)?;
@@ -118,32 +120,30 @@ async fn join(
     fields: &Fields,
 ) -> Result<Response, PageError> {
     let chosen = fields.given("password");
-    let trouble = unusable(chosen, fields.given("again"));
-    let joined = match trouble {
-        None => http.sessions.join(link, chosen, &request.browser()).await?,
-        Some(_) => Joined::Not,
-    };
-    let entered = match joined {
+    if let Some(fault) = unusable(chosen, fields.given("again")) {
+        return Ok(form(request, String::new(), Some(invited), fault));
+    }
+    let entered = match http.sessions.join(link, chosen, &request.browser()).await? {
         Joined::In(entered) => entered,
         Joined::Stopped(refusal) => return Err(PageError::Refused(refusal)),
         Joined::Not => {
-            let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
-            let form = form(request, String::new(), Some(invited), Some(trouble.to_owned()));
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form).into_response());
+            let text = "This invitation cannot be used. Ask whoever sent it for another one.";
+            return Ok(form(request, String::new(), Some(invited), FormState::of_secret("", text, INVALID)));
         }
     };
     Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }
 
-/// Why a chosen password is not taken.
-pub fn unusable(chosen: &str, again: &str) -> Option<&'static str> {
+/// What is wrong with a chosen password, as a fault of its field.
+pub fn unusable(chosen: &str, again: &str) -> Option<FormState> {
     if !password::is_acceptable(chosen) {
-        return Some("The password must have at least 12 characters, and at most 256 bytes.");
+        let text = "The password must have at least 12 characters, and at most 256 bytes.";
+        return Some(FormState::of_secret("password", text, INVALID));
     }
-    (chosen != again).then_some("The two passwords are not the same.")
+    (chosen != again).then(|| FormState::of_secret("again", "The two passwords are not the same.", INVALID))
 }
 
-fn form(request: &AnonymousRequest, email: String, invited: Option<Invited>, trouble: Option<String>) -> Response {
-    let frame = Frame::of_anonymous("Welcome", request);
-    page(&Welcome { frame, email, invited, shortest: password::SHORTEST, trouble })
+fn form(request: &AnonymousRequest, email: String, invited: Option<Invited>, draft: FormState) -> Response {
+    let (frame, status) = (Frame::of_anonymous("Welcome", request), draft.status());
+    (status, page(&Welcome { frame, email, invited, shortest: password::SHORTEST, draft })).into_response()
 }

@@ -46,7 +46,7 @@ async fn told_to_who_may_read(console: ConsoleServer) {
     let owner = console.signed_in(&one.owner).await;
     for page in ["/console/", "/console/activity", "/console/activity?q=marsupial", &format!("/console/vms/{}", one.vm)] {
         let page = owner.page(page).await;
-        assert!(page.contains("echo Marsupial restart; exit 3</code>") && page.contains("→ exit 3"), "{page}");
+        assert!(page.contains("echo Marsupial restart; exit 3</code>") && page.contains("Ran, exit 3"), "{page}");
         assert!(!page.contains("ocelot"), "{page}");
     }
     let page = owner.page("/console/activity?tool=vm_power").await;
@@ -86,7 +86,7 @@ async fn told_to_who_may_read(console: ConsoleServer) {
     assert!(staff.page(&line("marsupial")).await.contains("No call fits this line"));
     let staff = console.investigator().await;
     let told = staff.page(&line("marsupial")).await;
-    assert!(told.contains("echo Marsupial restart; exit 3</code>") && told.contains("→ exit 3"), "{told}");
+    assert!(told.contains("echo Marsupial restart; exit 3</code>") && told.contains("Ran, exit 3"), "{told}");
     let key = console.key_of_staff().await;
     let asked = |reason: &str| format!("/api/v1/calls?account={}&q=marsupial{reason}", one.account);
     let items = async |path: String| console.read(&key, &path).await.json()["items"].as_array().map(Vec::len);
@@ -268,4 +268,17 @@ async fn acts_of_yesterday_are_one_press_away() {
     assert!(wrong.status.is_client_error() && wrong.text.contains("from"), "{wrong:?}");
     let none: Value = console.read(&one.key, "/api/v1/events?to=1971-01-01").await.json();
     assert_eq!(none["items"], json!([]));
+}
+
+/// What a tool has no words of its own for is told by its title, and by what the thing is called that it is about.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_acts_without_words_are_told_by_title_and_name() {
+    let console = ConsoleServer::open().await;
+    let owner = console.signed_in(&console.one.owner).await;
+    owner.submit("/console/keys", &[("label", "laptop"), ("preset", "read"), ("days", "30")]).await;
+    let listed = owner.page("/console/keys").await;
+    let own = listed.split("<tr>").find(|row| row.contains("laptop")).expect("the key");
+    owner.submit(super::between(own, "class=\"button ends\" href=\"", "\""), &[]).await;
+    let page = console.shows(&owner, "/console/activity?tool=key_revoke", "Revoke a key: laptop</span>").await;
+    assert!(!page.contains("id=key_"), "{page}");
 }

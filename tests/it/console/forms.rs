@@ -178,3 +178,21 @@ async fn console_a_search_that_cannot_be_saved_keeps_what_was_typed() {
     let saved = staff.submit("/console/searches", &[("name", "reads"), ("line", line)]).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{saved:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_stop_without_a_reason_is_asked_for_again_on_its_page() {
+    let console = ConsoleServer::open().await;
+    let vm = console.one.vm.as_str();
+    let owner = console.signed_in(&console.one.owner).await;
+    let refused = owner.submit(&format!("/console/vms/{vm}/stop"), &[("reason", " "), ("running", "let_finish")]).await;
+    assert!(refused.status.is_client_error(), "{refused:?}");
+    for kept in ["id=\"stop\" open", "id=\"fault-reason\"", "value=\"let_finish\" selected"] {
+        assert!(refused.text.contains(kept), "{kept} is lost: {}", refused.text);
+    }
+    let staff = console.signed_in(&console.staff).await;
+    let asked = [("reason", " "), ("message", "paused <for> now")];
+    let refused = staff.submit(&format!("/console/vms/{vm}/stop-commands"), &asked).await;
+    assert!(refused.status.is_client_error() && refused.text.contains("id=\"fault-reason\""), "{refused:?}");
+    assert!(refused.text.contains("value=\"paused &#60;for&#62; now\""), "{refused:?}");
+    assert_eq!(console.events("switch_engaged").await.len(), 0, "something was stopped");
+}

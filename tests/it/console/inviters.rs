@@ -187,7 +187,7 @@ async fn another_password(console: ConsoleServer) {
     let fields = [("current", owner.password.as_str()), ("password", fresh), ("again", fresh)];
     let tries = futures::future::join_all(browsers.iter().map(|browser| browser.sign_in(&owner.email, &owner.password)));
     let (_, changed) = tokio::join!(tries, here.submit("/console/account/password", &fields));
-    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    assert_eq!(changed.status, StatusCode::SEE_OTHER, "{changed:?}");
     for browser in &browsers {
         assert!(!browser.is_signed_in().await, "a session of the old password is alive");
     }

@@ -96,7 +96,7 @@ async fn candidates(console: ConsoleServer) {
     for n in 0..14 {
         let candidate = format!("candidate number {n}");
         let fields = [("current", current.as_str()), ("password", candidate.as_str()), ("again", candidate.as_str())];
-        assert_eq!(mine.submit("/console/account/password", &fields).await.status, StatusCode::OK);
+        assert_eq!(mine.submit("/console/account/password", &fields).await.status, StatusCode::SEE_OTHER);
         answers.push(console.browser().sign_in(&victim.email, &candidate).await.status);
         current = candidate;
     }

@@ -183,3 +183,22 @@ async fn console_a_reading_is_told_as_what_it_was() {
         assert!(customer.contains(&format!("Your provider&#39;s staff {text}")), "{text}: {customer}");
     }
 }
+
+/// Readings that follow each other are one line for whose log it is, and each is there for who unfolds it or asks for readings.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_readings_in_a_row_are_one_line_that_unfolds() {
+    let console = ConsoleServer::open().await;
+    let staff = console.investigator().await;
+    let pages = [("accounts", console.one.account.as_str()), ("vms", console.one.vm.as_str())];
+    for _ in 0..2 {
+        for (what, id) in pages {
+            staff.page(&format!("/console/{what}/{id}")).await;
+        }
+    }
+    let owner = console.signed_in(&console.one.owner).await;
+    let folded = "<summary>Your provider&#39;s staff read the log of this account 4 times</summary>";
+    let told = console.shows(&owner, "/console/events", folded).await;
+    assert_eq!(told.matches("read the page of a VM of this account").count(), 2, "{told}");
+    let each = owner.page("/console/events?type=log_read").await;
+    assert!(!each.contains("4 times") && each.matches("<td class=\"kind\">Your provider").count() == 4, "{each}");
+}

@@ -60,7 +60,7 @@ async fn the_recorded_ones_bind_on_both(database: String) {
     let browser = Browser::at(&there);
     assert!(browser.sign_in(&house.staff.email, &house.staff.password).await.status.is_redirection());
     let page = browser.page("/console/rules").await;
-    assert!(page.contains("limits.credential.admit") && page.contains("10000"), "{page}");
+    assert!(page.contains("Calls by one key") && page.contains("10,000 per hour"), "{page}");
     assert!(page.contains("policy files are not the policies in force") && page.contains("vm_get"), "{page}");
     let customer = house.signed_in(&house.one.owner).await;
     assert_eq!(customer.get("/console/rules").await.status, StatusCode::NOT_FOUND);
