@@ -514,7 +514,7 @@ const scenarios = {
     const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
     await signIn(phone, demo.customer);
     await click(phone.getByRole('link', { name: 'Keys', exact: true }));
-    await click(phone.getByRole('link', { name: 'Revoke stolen' }));
+    await click(phone.getByRole('link', { name: 'Revoke key “stolen”' }));
     await click(phone.getByRole('button', { name: 'Revoke key' }));
     seen.said.push(await phone.locator('p.done').innerText(), String(clicks));
     seen.said.push((await (await call('vm_list', {}, key.api_key)).json()).error.code);

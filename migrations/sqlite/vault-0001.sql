@@ -1,7 +1,7 @@
 -- The vault: what has to be erasable, apart from the log that cannot be.
 --
--- A row with a signet was written with the key of the vault: who may come in as whom is not for everybody to say who can write to
--- the database. Without it a row counts as not there.
+-- A row with a signet was written with the key of the vault: who may come in as whom, and what an account is called, is not for
+-- everybody to say who can write to the database. Without it a row counts as not there.
 
 create table data_key (
     id      text primary key,              -- account/period
@@ -16,7 +16,8 @@ create table sealed (
 
 create table account_name (
     account text primary key,
-    name    text not null
+    name    text not null,
+    signet  text
 ) strict, without rowid;
 
 -- E-mail addresses are in their canonical form (`src/core/email.rs`), of which the database knows this much (triggers below), and are
@@ -100,7 +101,8 @@ create table saved_search (
     name  text not null,
     line  text not null,
     owner text not null,                   -- the person who keeps it
-    made  integer not null
+    made  integer not null,
+    signet text
 ) strict, without rowid;
 
 -- The canonical form of an e-mail address, as far as the database knows it.

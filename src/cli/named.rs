@@ -1,6 +1,7 @@
 //! What a name on the command line means: an id, or a label, name or e-mail address that only one thing has.
 //!
-//! INVARIANT: nothing is guessed. A name of several things is refused with all of them, ended ones of other accounts included;
+//! INVARIANT: nothing is guessed. A name of several things is refused with all of them, ended ones of other accounts included; so is
+//! that of an account whose name looks like another's;
 //! and an e-mail address names only who proved it, so nobody takes over or spoils a command by inviting it.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::{CliError, Context};
 use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::label::looks_like;
 use crate::core::lineage::alive;
 use crate::core::resource::ResourceId;
 use crate::core::switch::{Target, UnknownTarget};
@@ -82,9 +84,13 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
     let mut found = BTreeMap::new();
     let names = vault.account_names().await.map_err(LocalAdminError::from)?;
     for id in state.accounts.values().map(|account| &account.id) {
-        if names.get(id.as_str()) == Some(name) {
-            found.insert(id.clone(), name.clone());
+        if let Some(own) = names.get(id.as_str()).filter(|own| looks_like(own, name)) {
+            found.insert(id.clone(), own.clone());
         }
+    }
+    // One that only looks like the name that was typed is another one; beside the one of that name it may be the one that is meant.
+    if !found.values().any(|own| own == name) {
+        found.clear();
     }
     let Ok(email) = name.parse::<EmailAddress>() else { return one("account", name, found) };
     let mut people = vault.users_with(&email).await.map_err(LocalAdminError::from)?;

@@ -34,7 +34,7 @@ pub(super) async fn people(local_admin: &LocalAdmin, state: Option<&ControlState
         return Ok(Vec::new());
     }
     let strange = local_admin.rooms.vault.forged_rows().await.map_err(LocalAdminError::from)?;
-    let told = |row: &ForgedRow| format!("a row of the vault counts as not there: {row}; {REMOVE}");
+    let told = |row: &ForgedRow| format!("a row of the vault counts as not there: {row}; {REMOVE}, {}", left(row.table()));
     let mut faults: Vec<String> = strange.iter().take(MAX_NAMED).map(told).collect();
     if strange.len() > MAX_NAMED {
         faults.push(format!("{} rows of the vault count as not there", strange.len()));
@@ -46,7 +46,16 @@ pub(super) async fn people(local_admin: &LocalAdmin, state: Option<&ControlState
     Ok(faults)
 }
 
-const REMOVE: &str = "`forelog doctor --mend` removes it, and who is left without may join again";
+const REMOVE: &str = "`forelog doctor --mend` removes it";
+
+/// What comes of a row that is not there.
+fn left(table: &str) -> &'static str {
+    match table {
+        "account_name" => "and the account is shown by its id until a backup of the vault gives the name back",
+        "saved_search" => "and the search can be saved again",
+        _ => "and who is left without may join again",
+    }
+}
 
 /// As after a restore of an older log beside a later vault.
 fn nobody(UserRecord { id, account, email, .. }: &UserRecord) -> String {

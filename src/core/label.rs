@@ -5,6 +5,7 @@
 //! tell two names apart.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_security::skeleton;
 
 use super::visible::is_hidden;
 
@@ -25,4 +26,23 @@ pub fn canonical(text: &str) -> Result<String, LabelError> {
     let name: String = words.join(" ").nfc().collect();
     let fits = (1..=MAX_LENGTH).contains(&name.chars().count()) && !name.chars().any(is_hidden);
     if fits { Ok(name) } else { Err(LabelError) }
+}
+
+/// Whether a reader would take one name for the other, because its letters look like those of another script (UTS 39).
+#[must_use]
+pub fn looks_like(one: &str, other: &str) -> bool {
+    skeleton(one).eq(skeleton(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::looks_like;
+
+    #[test]
+    fn names_that_a_reader_takes_for_each_other_look_alike() {
+        for (one, other) in [("Acme Ltd", "\u{410}cme Ltd"), ("\u{440}\u{430}\u{443}", "pay"), ("Acme", "Acme")] {
+            assert!(looks_like(one, other), "{one} and {other}");
+        }
+        assert!(!looks_like("Acme Ltd", "ACME LTD") && !looks_like("Acme 2", "Acme 3"));
+    }
 }

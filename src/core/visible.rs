@@ -2,16 +2,21 @@
 
 use std::fmt::Write;
 
-use icu_properties::props::DefaultIgnorableCodePoint;
-use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
+
+/// Marks on one letter that are shown: more than any script has, and too few to paint over the lines beside it.
+const MAX_MARKS: usize = 6;
 
 /// `text` with what would not be seen, or would change how the rest is seen, written out: control characters, marks of
-/// direction, and characters without width.
+/// direction, characters without width, and marks that are heaped on one letter.
 #[must_use]
 pub fn escape_hidden(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
+    let mut marks = 0;
     for c in text.chars() {
-        if is_hidden(c) {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        if is_hidden(c) || marks > MAX_MARKS {
             // Writing to a string does not fail.
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
         } else {
@@ -38,6 +43,12 @@ pub(super) fn is_hidden(c: char) -> bool {
             || IGNORABLE.contains(c))
 }
 
+/// Whether a character is drawn on the one before it.
+fn is_mark(c: char) -> bool {
+    const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::<GeneralCategory>::new();
+    !c.is_ascii() && matches!(CATEGORY.get(c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+}
+
 /// So many of something, as people say it.
 #[must_use]
 pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
@@ -54,7 +65,17 @@ pub fn capitalized(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::says_something;
+    use super::{escape_hidden, says_something};
+
+    #[test]
+    fn marks_that_are_heaped_on_a_letter_are_written_out() {
+        for text in ["Việt", "e\u{301}", "\u{5e9}\u{5c1}\u{5b8}\u{591}", "\u{e01}\u{e34}\u{e48}", "障害"] {
+            assert_eq!(escape_hidden(text), text);
+        }
+        let shown = escape_hidden(&format!("a{}b", "\u{30d}".repeat(500)));
+        assert_eq!(shown.matches('\u{30d}').count(), 6);
+        assert_eq!(shown.matches("\\u{30d}").count(), 494);
+    }
 
     #[test]
     fn a_text_without_ink_says_nothing() {

@@ -49,18 +49,18 @@ pub struct FoundAccount {
 }
 
 /// The accounts that have a text in their id, their name or a VM of theirs, or that the person with this e-mail address belongs to;
-/// every account for an empty text. Written down with the reason before it is looked for.
+/// every account for an empty text. Written down with the reason before it is looked for, once while the same is asked again and again.
 pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -> Result<FoundAccounts, Refusal> {
     let mut asked = json!({ "q": q });
     if let Some(reason) = reason {
         asked["reason"] = json!(reason);
     }
-    http.gateway.check_reader(who, Reading::Accounts, None, asked).await?;
+    http.questions.check(&http.gateway, who, Reading::Accounts, asked).await?;
     let ports = &http.gateway.control().ports;
     let vault = &ports.reader.vault;
-    let mut names = vault.account_names().await?;
-    let people = if q.is_empty() { Vec::new() } else { vault.users_with_email(q).await? };
     let (state, now) = (http.gateway.state(), ports.clock.now());
+    let names = http.account_names.get(vault, state.accounts.len(), now).await?;
+    let people = if q.is_empty() { Vec::new() } else { vault.users_with_email(q).await? };
     let by_email: BTreeSet<AccountId> =
         people.into_iter().filter(|person| person.role_in(&state).is_some()).map(|person| person.account).collect();
     let wanted = q.to_lowercase();
@@ -73,7 +73,7 @@ pub async fn find(http: &Http, who: &Principal, q: &str, reason: Option<&str>) -
     });
     let more = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
-    let items = found.into_iter().map(|account| row(account, names.remove(account.id.as_str()), &state, now)).collect();
+    let items = found.into_iter().map(|account| row(account, names.get(account.id.as_str()).cloned(), &state, now)).collect();
     Ok(FoundAccounts { items, more })
 }
 

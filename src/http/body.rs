@@ -18,8 +18,8 @@ use super::problem::Problem;
 use super::{Http, query};
 use crate::core::code::Code;
 use crate::core::document;
+use crate::core::engagement::check_reason;
 use crate::core::refusal::Refusal;
-use crate::core::visible::says_something;
 
 /// Reads a whole body, if it is not too large, there is room for it, and it comes in time.
 pub async fn read(body: Body, http: &Http, whose: &BodyOwner) -> Result<BufferedBody, Problem> {
@@ -135,7 +135,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
-/// The query, as `T`; what `T` does not know is refused, and so is a reason that says nothing.
+/// The query, as `T`; what `T` does not know is refused, and so is a reason that says nothing, or too much.
 pub struct Filters<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
@@ -144,8 +144,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         let read = query::read(query).map(Self).map_err(|fault| Problem::malformed(fault.to_string()))?;
-        if form_urlencoded::parse(query.as_bytes()).any(|(name, reason)| name == "reason" && !says_something(&reason)) {
-            return Err(Problem::malformed("The reason is empty."));
+        for (_, reason) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "reason") {
+            check_reason(&reason).map_err(|refusal| Problem::malformed(refusal.message))?;
         }
         Ok(read)
     }

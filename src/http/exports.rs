@@ -30,8 +30,8 @@ use crate::tools::export::sheet::Sheet;
 use crate::tools::export::{CREATE, Export};
 use crate::tools::{ActivityQuery, CallRecord, NodeSlot};
 
-/// Exports in a list.
-const MAX_LISTED: u32 = 50;
+/// Exports on a page.
+const PAGE: u32 = 50;
 
 /// The call that made an export, and what it recorded of it if it is done.
 pub struct Made {
@@ -41,13 +41,13 @@ pub struct Made {
     pub export: Option<Export>,
 }
 
-/// The latest exports of whoever asks: of their account, or of the staff.
-pub async fn list(http: &Http, who: &Principal) -> Result<Vec<Made>, Refusal> {
+/// A page of the exports of whoever asks, of their account or of the staff, newest first; and where the next one begins.
+pub async fn list(http: &Http, who: &Principal, cursor: Option<String>) -> Result<(Vec<Made>, Option<String>), Refusal> {
     let mut search = Search::default();
     search.only(Field::Tool, CREATE).map_err(|fault| Refusal::new(Code::InternalError, fault.to_string()))?;
-    let query = ActivityQuery { visibility: own(http, who), search, limit: MAX_LISTED, ..ActivityQuery::default() };
-    let records = http.gateway.control().ports.activity.list(query).await?.items;
-    read(http, who, records).await
+    let query = ActivityQuery { visibility: own(http, who), search, limit: PAGE, cursor, ..ActivityQuery::default() };
+    let found = http.gateway.control().ports.activity.list(query).await?;
+    Ok((read(http, who, found.items).await?, found.next_cursor))
 }
 
 /// One of them. Absent and not one's own look the same.

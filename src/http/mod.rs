@@ -12,6 +12,7 @@
 //! authenticated, and no answer to a program is plain text or tells more than the one error body ([`crate::core::refusal`]).
 
 mod accept;
+mod account_names;
 mod account_search;
 pub mod api;
 mod bearer;
@@ -42,6 +43,7 @@ mod open_approvals;
 mod origin;
 mod problem;
 mod query;
+mod questions;
 mod recheck;
 mod settings;
 mod single_flight;
@@ -97,6 +99,10 @@ pub struct Http {
     api: api::Described,
     /// Who has watched what until when.
     watches: live::Watches,
+    /// The names of all accounts.
+    account_names: account_names::AccountNames,
+    /// What staff asked a moment ago.
+    questions: questions::Questions,
     /// The calls that wait for a person, as pages count them.
     open_approvals: open_approvals::OpenApprovals,
     /// What is counted out for downloads.
@@ -127,6 +133,8 @@ impl Http {
             connections,
             lost_lines,
             bodies: body_budget::BodyBudget::default(),
+            account_names: account_names::AccountNames::default(),
+            questions: questions::Questions::default(),
             scraped: single_flight::SingleFlight::default(),
             api: api::Described::default(),
             watches,

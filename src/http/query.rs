@@ -76,16 +76,22 @@ pub fn arguments(query: &str, known: &Map<String, Value>) -> Result<Map<String, 
         let Some(schema) = known.get(&*name) else {
             return Err(Fault::Unknown(known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
         };
-        let read = match schema["type"].as_str() {
-            Some("integer" | "number" | "boolean") => serde_json::from_str(&value).ok(),
-            _ => Some(Value::from(&*value)),
-        };
-        let read = read.ok_or_else(|| Fault::Unreadable(name.clone().into_owned()))?;
+        let read = value_of(&value, schema).ok_or_else(|| Fault::Unreadable(name.clone().into_owned()))?;
         if given.insert(name.clone().into_owned(), read).is_some() {
             return Err(Fault::Twice(name.into_owned()));
         }
     }
     Ok(given)
+}
+
+/// A text of an address as an argument of this schema; none if it is no number, or no `true` or `false`, where one is asked for.
+pub fn value_of(text: &str, schema: &Value) -> Option<Value> {
+    let read = || serde_json::from_str::<Value>(text).ok();
+    match schema["type"].as_str() {
+        Some("integer" | "number") => read().filter(Value::is_number),
+        Some("boolean") => read().filter(Value::is_boolean),
+        _ => Some(text.into()),
+    }
 }
 
 /// The value of a parameter, which says whose it is if it cannot be read.

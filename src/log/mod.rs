@@ -9,6 +9,7 @@
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
 
 mod accepting;
+mod account_names;
 pub mod admission;
 mod admitted;
 mod appender;

@@ -1,7 +1,9 @@
 //! The vault's rows of searches that the staff keep for each other. They name people and customers, so they are not in the
-//! views, which anybody may delete.
+//! views, which anybody may delete; and staff follow them, so one that was not written with the vault's key is not there.
 
-use super::sql::SqlError;
+use super::signet::{InvalidSignet, SAVED_SEARCH, ours};
+use super::sql::Row;
+use super::users::parsed;
 use super::vault::{Vault, VaultError};
 use crate::core::id::UserId;
 use crate::core::quota::{Quota, QuotaKind, QuotaUsage};
@@ -28,30 +30,31 @@ impl Vault {
     /// Keeps a search, unless there are too many already. Two that are kept at the same moment may both be the last one.
     pub async fn save_search(&self, search: &SavedSearch, quota: Quota) -> Result<Result<(), Refusal>, VaultError> {
         let mut transaction = self.database().begin().await?;
-        let kept = transaction.query("select owner from saved_search", Vec::new()).await?;
-        let used = QuotaUsage::of(kept.iter().map(|row| row.text(0).is_ok_and(|owner| owner == search.owner.as_str())));
+        let rows = transaction.query(&format!("select {} from saved_search s", SAVED_SEARCH.of("s")), Vec::new()).await?;
+        let kept = ours(&SAVED_SEARCH, &rows, |row| self.read_search(row));
+        let used = QuotaUsage::of(kept.iter().map(|kept| kept.owner == search.owner));
         if let Err(refusal) = QuotaKind::Searches.check(quota, used) {
             return Ok(Err(refusal));
         }
-        let sql = "insert into saved_search (id, name, line, owner, made) values ($1, $2, $3, $4, $5)";
         let SavedSearch { id, name, line, owner, made } = search;
         let texts = [id.as_str().into(), name.as_str().into(), line.as_str().into(), owner.as_str().into()];
-        transaction.execute(sql, texts.into_iter().chain([made.0.into()]).collect()).await?;
+        let columns = self.signed(&SAVED_SEARCH, texts.into_iter().chain([made.0.into()]).collect());
+        transaction.execute(&SAVED_SEARCH.insert(), columns).await?;
         transaction.commit().await?;
         Ok(Ok(()))
     }
 
     /// All of them, by name.
     pub async fn saved_searches(&self) -> Result<Vec<SavedSearch>, VaultError> {
-        let sql = "select id, name, line, owner, made from saved_search order by name, id";
-        let rows = self.database().query(sql, Vec::new()).await?;
-        let read = |row: &super::sql::Row| {
-            let owner = row.text(3)?.parse().map_err(|_| SqlError::Column(3))?;
-            let (name, line) = (ScrubbedText::of(row.text(1)?), ScrubbedText::of(row.text(2)?));
-            Ok(SavedSearch { id: row.text(0)?.to_owned(), name, line, owner, made: Micros(row.int(4)?) })
-        };
-        let kept = rows.iter().map(|row| read(row).inspect_err(|error: &VaultError| unread(row, error)));
-        Ok(kept.filter_map(Result::ok).collect())
+        let sql = format!("select {} from saved_search s order by s.name, s.id", SAVED_SEARCH.of("s"));
+        let rows = self.database().query(&sql, Vec::new()).await?;
+        Ok(ours(&SAVED_SEARCH, &rows, |row| self.read_search(row)))
+    }
+
+    fn read_search(&self, row: &Row) -> Result<SavedSearch, InvalidSignet> {
+        self.check(&SAVED_SEARCH, row, 0)?;
+        let (name, line) = (ScrubbedText::of(row.text(1)?), ScrubbedText::of(row.text(2)?));
+        Ok(SavedSearch { id: row.text(0)?.to_owned(), name, line, owner: parsed(row, 3)?, made: Micros(row.int(4)?) })
     }
 
     /// Forgets one of a person's; of anybody's, if `owner` is none.
@@ -65,9 +68,4 @@ impl Vault {
         };
         Ok(gone == 1)
     }
-}
-
-/// The others are read all the same.
-fn unread(row: &super::sql::Row, error: &VaultError) {
-    tracing::error!(id = row.text(0).unwrap_or_default(), %error, "a saved search cannot be read");
 }

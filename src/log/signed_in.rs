@@ -3,6 +3,8 @@
 //! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it. Each row
 //! has its signet ([`super::signet`]); whoever writes to the vault without its key signs nobody in.
 
+use std::collections::BTreeMap;
+
 use super::signet::{INVITATION, InvalidSignet, PERSON, SESSION, ours};
 use super::sql::{Row, Value};
 use super::users::{UserRecord, parsed};
@@ -101,6 +103,24 @@ impl Vault {
         let args = vec![person.as_str().into(), now.0.into(), idle.0.into()];
         let rows = self.database().query(&sql, args).await?;
         Ok(ours(&SESSION, &rows, |row| self.read_session(row)))
+    }
+
+    /// How many sessions each of these people has that have not ended, in one read.
+    pub async fn count_sessions(
+        &self,
+        people: &[UserId],
+        now: Micros,
+        idle: Micros,
+    ) -> Result<BTreeMap<UserId, usize>, VaultError> {
+        let (session, among) = (SESSION.of("s"), self.database().dialect().among);
+        let sql = format!("select {session} from session s where s.person {among} and s.ends > $2 and s.seen > $3");
+        let people = Value::Texts(people.iter().map(ToString::to_string).collect());
+        let rows = self.database().query(&sql, vec![people, now.0.into(), idle.0.into()]).await?;
+        let mut counts = BTreeMap::new();
+        for session in ours(&SESSION, &rows, |row| self.read_session(row)) {
+            *counts.entry(session.person).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     /// Notes that a session is used.

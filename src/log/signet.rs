@@ -1,5 +1,5 @@
 //! Signets: what says that a row of the vault was written by who has the vault's key. Whoever has the database's password writes
-//! rows, too, and who may come in as whom must not be theirs to say.
+//! rows, too, and who may come in as whom, and what an account is called that staff choose by its name, must not be theirs to say.
 //!
 //! ```text
 //! signet = HMAC-SHA-256(key, [table, column, column, …])      key = HMAC-SHA-256(key-encryption key, purpose)
@@ -61,8 +61,16 @@ pub(super) static INVITED: Signed =
 pub(super) static IDENTITY: Signed =
     Signed { name: "identity", columns: &["issuer", "subject", "person", "email", "since"], named_by: Some(2), keys: 2 };
 
+/// What accounts are called.
+pub(super) static ACCOUNT_NAME: Signed =
+    Signed { name: "account_name", columns: &["account", "name"], named_by: Some(0), keys: 1 };
+
+/// Searches that the staff keep for each other.
+pub(super) static SAVED_SEARCH: Signed =
+    Signed { name: "saved_search", columns: &["id", "name", "line", "owner", "made"], named_by: Some(0), keys: 1 };
+
 /// All of them.
-static SIGNED: [&Signed; 5] = [&PERSON, &SESSION, &INVITATION, &INVITED, &IDENTITY];
+static SIGNED: [&Signed; 7] = [&PERSON, &SESSION, &INVITATION, &INVITED, &IDENTITY, &ACCOUNT_NAME, &SAVED_SEARCH];
 
 /// A row that is not ours.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a data key is durable here before any log row names it; there is no transaction across rooms.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -17,14 +17,14 @@ use super::binding::Binding;
 use super::data_key::{digest_key, month_key};
 use super::dialect::Room;
 use super::migration::migrate;
-use super::sql::{Database, Row, SqlError, Value};
+use super::sql::{Database, Row, SqlError};
 use super::store::PayloadRow;
 use crate::core::code::Code;
 use crate::core::event::{Event, Part};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::root::RootKey;
-use crate::core::scrub::{Scrubbed, ScrubbedText};
+use crate::core::scrub::Scrubbed;
 use crate::core::time::{Entropy, Micros};
 
 /// A vault that did not do what it was asked.
@@ -319,41 +319,6 @@ impl Vault {
         let cipher = XChaCha20Poly1305::new(&Key::from(*key));
         let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad }).map_err(|_| VaultError::Sealed)?;
         Ok([&nonce[..], &sealed].concat())
-    }
-
-    /// Names an account.
-    pub async fn name_account(&self, account: &AccountId, name: &ScrubbedText) -> Result<(), VaultError> {
-        let mut transaction = self.database.begin().await?;
-        let sql =
-            "insert into account_name (account, name) values ($1, $2) on conflict (account) do update set name = excluded.name";
-        transaction.execute(sql, vec![account.as_str().into(), name.as_str().into()]).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// An account's name.
-    pub async fn account_name(&self, account: &AccountId) -> Result<Option<String>, VaultError> {
-        let rows = self.database.query("select name from account_name where account = $1", vec![account.as_str().into()]).await?;
-        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
-    }
-
-    /// The names of all accounts, by account id.
-    pub async fn account_names(&self) -> Result<BTreeMap<String, String>, VaultError> {
-        self.names_where("1 = 1", Vec::new()).await
-    }
-
-    /// The names of these accounts, in one read; what has no name is not among them.
-    pub async fn account_names_of(&self, ids: &BTreeSet<AccountId>) -> Result<BTreeMap<String, String>, VaultError> {
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let ids = Value::Texts(ids.iter().map(ToString::to_string).collect());
-        self.names_where(&format!("account {}", self.database.dialect().among), vec![ids]).await
-    }
-
-    async fn names_where(&self, condition: &str, args: Vec<Value>) -> Result<BTreeMap<String, String>, VaultError> {
-        let rows = self.database.query(&format!("select account, name from account_name where {condition}"), args).await?;
-        let pairs: Result<_, SqlError> = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect();
-        Ok(pairs?)
     }
 }
 

@@ -145,7 +145,7 @@ async fn browser_every_page_fits_a_phone_and_a_tablet() {
 #[tokio::test]
 async fn browser_a_key_is_revoked_on_a_phone_and_a_switch_released_by_two_in_three_clicks() {
     let seen = browse("clicks").await;
-    let key = ["Key revoked: stolen. It fails on its next request.", "3", "token_revoked"];
+    let key = ["Revoked: key \u{201c}stolen\u{201d}. It fails on its next request.", "3", "token_revoked"];
     let first = [
         "The text does not match, so the switch was not released.",
         "it is over",

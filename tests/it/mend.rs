@@ -153,7 +153,7 @@ async fn strangers_stop_nothing(place: Place) {
     let serving = Server::start(&place.at(&["serve"]), &place.dir.path().join("serve.log")).await;
     drop(serving);
     let named = place.complaint(&["doctor"]);
-    for row in ["person x", "person usr_01J00000000000000000000000", "invited x", "identity x"] {
+    for row in ["person x", "person usr_01J00000000000000000000000", "invited x", "identity x", "saved_search x"] {
         assert!(named.contains(row) && named.contains("doctor --mend"), "{row}: {named}");
     }
     let mended = place.answer(&place.mending());
@@ -161,6 +161,7 @@ async fn strangers_stop_nothing(place: Place) {
         { "kind": "vault.identity", "removed": 1, "written": 0 },
         { "kind": "vault.invited", "removed": 1, "written": 0 },
         { "kind": "vault.person", "removed": 2, "written": 0 },
+        { "kind": "vault.saved_search", "removed": 1, "written": 0 },
     ]);
     assert_eq!(mended["mended"], expected);
     assert_eq!(place.answer(&["doctor"])["ok"], json!(true));

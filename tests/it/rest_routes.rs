@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use forelog::core::principal::Side;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -50,6 +51,39 @@ async fn rest_router_and_document_have_the_same_routes() {
             }
         }
     }
+}
+
+/// Each part of a path, and each parameter of a query, is read by its argument's schema: a number in an address is no text.
+#[tokio::test]
+async fn rest_what_an_address_names_is_read_by_its_schema() {
+    let app = TestApp::start().await;
+    let key = app.stranger(Side::Staff).await;
+    let mut tried = Vec::new();
+    for (path, methods) in DOCUMENT["paths"].as_object().expect("paths") {
+        for (method, entry) in methods.as_object().expect("methods").iter().filter(|(_, entry)| entry["x-tool"].is_string()) {
+            for parameter in entry["parameters"].as_array().expect("parameters") {
+                let (name, place) = (parameter["name"].as_str().expect("a name"), parameter["in"].as_str().expect("a place"));
+                let fits = match parameter["schema"]["type"].as_str() {
+                    Some("integer") => "7",
+                    Some("boolean") => "true",
+                    _ => continue,
+                };
+                let address = |value: &str| match place {
+                    "path" => filled(&path.replace(&format!("{{{name}}}"), value)),
+                    _ => format!("{}?{name}={value}", filled(path)),
+                };
+                let method: Method = method.to_uppercase().parse().expect("a method");
+                let taken = send(app.ask(&key, method.clone(), &address(fits))).await;
+                assert!(!taken.text.contains(&format!("`{name}`")), "{method} {path}: {name} is not taken: {taken:?}");
+                let refused = send(app.ask(&key, method.clone(), &address("seven"))).await;
+                let status = if place == "path" { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+                let told = (refused.status, refused.code());
+                assert_eq!(told, (status, "validation_failed".into()), "{method} {path}: {name}: {refused:?}");
+                tried.push(format!("{place} {name}"));
+            }
+        }
+    }
+    assert!(tried.iter().any(|one| one == "path alarm"), "{tried:?}");
 }
 
 /// A route that is not declared would be in no document.

@@ -1,14 +1,14 @@
-//! `GET /api/v1/exports`: the latest exports of the account, or of the staff.
+//! `GET /api/v1/exports`: the exports of the account, or of the staff.
 
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Reason;
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::call::Status;
+use crate::core::engagement::WHY_STAFF_ASK;
 use crate::core::id::CallId;
 use crate::core::reading::Reading;
 use crate::core::time::Micros;
@@ -17,13 +17,23 @@ use crate::http::exports::{Made, list};
 use crate::http::problem::Problem;
 use crate::tools::export::Export;
 
-/// The exports; these have one page.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Why the staff asks.
+    #[schemars(description = WHY_STAFF_ASK)]
+    reason: Option<String>,
+    /// next_cursor of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of exports.
 #[derive(Serialize, JsonSchema)]
 struct Page {
     /// The exports, newest first.
     items: Vec<Listed>,
-    /// There is one page.
-    next_cursor: (),
+    /// Where the next page begins, if there is one.
+    next_cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -42,15 +52,19 @@ struct Listed {
 }
 
 pub fn endpoint() -> Endpoint {
-    let about = "The latest exports.";
-    Endpoint::reading("/exports", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
+    let about = "The exports, newest first.";
+    Endpoint::reading("/exports", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
 }
 
-async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Page, Problem> {
+async fn read(
+    http: Arc<Http>,
+    ReadRequest { caller, .. }: ReadRequest,
+    Asked { reason, cursor }: Asked,
+) -> Result<Page, Problem> {
     let whose = Some(caller.principal.account.clone());
     http.gateway.check_reader(&caller.principal, Reading::Exports, whose, json!({ "reason": reason })).await?;
-    let made = list(&http, &caller.principal).await?;
-    Ok(Page { items: made.into_iter().map(listed).collect(), next_cursor: () })
+    let (made, next_cursor) = list(&http, &caller.principal, cursor).await?;
+    Ok(Page { items: made.into_iter().map(listed).collect(), next_cursor })
 }
 
 fn listed(Made { record, export }: Made) -> Listed {

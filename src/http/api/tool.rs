@@ -46,11 +46,19 @@ pub fn routes(catalogue: &Catalogue) -> Vec<(&'static str, MethodRouter<Arc<Http
     all.map(|(tool, route)| (route.path, served(tool, route))).collect()
 }
 
+/// What a route takes, with the schema of each argument.
+struct Takes {
+    /// In its path.
+    in_path: Map<String, Value>,
+    /// Beside it.
+    beside: Map<String, Value>,
+}
+
 fn served(tool: &Tool, route: Route) -> MethodRouter<Arc<Http>> {
-    let (name, known) = (tool.facts.name, Arc::new(taken(tool, &route)));
+    let (name, takes) = (tool.facts.name, Arc::new(Takes { in_path: in_path(tool, &route), beside: taken(tool, &route) }));
     on(filter(route.method), move |State(http): State<Arc<Http>>, request: Request| {
-        let known = Arc::clone(&known);
-        async move { serve(&http, name, route, &known, request).await.unwrap_or_else(IntoResponse::into_response) }
+        let takes = Arc::clone(&takes);
+        async move { serve(&http, name, route, &takes, request).await.unwrap_or_else(IntoResponse::into_response) }
     })
 }
 
@@ -72,19 +80,19 @@ pub fn taken(tool: &Tool, route: &Route) -> Map<String, Value> {
     fields
 }
 
-async fn serve(
-    http: &Arc<Http>,
-    tool: &str,
-    route: Route,
-    known: &Map<String, Value>,
-    request: Request,
-) -> Result<Response, Problem> {
+/// The arguments in a route's path.
+fn in_path(tool: &Tool, route: &Route) -> Map<String, Value> {
+    let schema = |argument: &str| (argument.to_owned(), tool.input["properties"][argument].clone());
+    route.parts().map(|part| schema(route.argument(part))).collect()
+}
+
+async fn serve(http: &Arc<Http>, tool: &str, route: Route, takes: &Takes, request: Request) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, http).await?;
-    let named = named(&mut parts, &route).await;
+    let named = named(&mut parts, &route, &takes.in_path).await;
     let mut given: Given = match route.method {
         Method::Get => {
-            let query = query::arguments(parts.uri.query().unwrap_or_default(), known);
+            let query = query::arguments(parts.uri.query().unwrap_or_default(), &takes.beside);
             Value::Object(query.map_err(|fault| Problem::malformed(fault.to_string()))?).into()
         }
         Method::Post | Method::Patch => {
@@ -110,11 +118,16 @@ fn of_route(route: Route) -> StatusCode {
     StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK)
 }
 
-/// The arguments in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).
-async fn named(parts: &mut Parts, route: &Route) -> Map<String, Value> {
+/// The arguments in the path, by their schemas; empty if it is not UTF-8, which is the fault of the caller's address
+/// (`Caller::fault`). A part that its schema cannot read stays a text, which the schema refuses.
+async fn named(parts: &mut Parts, route: &Route, schemas: &Map<String, Value>) -> Map<String, Value> {
     let path = Path::<HashMap<String, String>>::from_request_parts(parts, &()).await;
     let names = path.map(|Path(names)| names).unwrap_or_default();
-    let argument = |part| (route.argument(part).to_owned(), Value::from(names.get(part).cloned().unwrap_or_default()));
+    let argument = |part| {
+        let (name, text) = (route.argument(part), names.get(part).map_or("", String::as_str));
+        let read = schemas.get(name).and_then(|schema| query::value_of(text, schema));
+        (name.to_owned(), read.unwrap_or_else(|| text.into()))
+    };
     route.parts().map(argument).collect()
 }
 

@@ -15,7 +15,7 @@ use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::period::links;
 use super::request::SignedInRequest;
-use super::who::{account_names, emails, person_of};
+use super::who::{account_names, emails, key_name, person_of};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, UserId};
@@ -25,6 +25,7 @@ use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
+use crate::core::state::Credential;
 use crate::core::time::Micros;
 use crate::http::call_filters::{CallFilters, PAGE};
 use crate::http::query::{Fault, of_pairs};
@@ -46,7 +47,7 @@ pub struct Row {
     pub vm: Option<Choice>,
     /// What it does.
     pub act: Act,
-    /// The key's name.
+    /// Who: a person by e-mail address, or the key.
     pub by: String,
     /// How it came in.
     pub via: String,
@@ -120,7 +121,9 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
     let state = request.http.gateway.state();
     let visibility = request.visibility();
-    let (vms, keys) = (visibility.vms(&state), visibility.keys(&state));
+    let wanted = |key: &&Credential| asked.credential.as_deref() == Some(key.created.credential.as_str());
+    let others = visibility.keys(&state).rev().filter(|key| !wanted(key)).take(MAX_CHOICES);
+    let (vms, keys) = (visibility.vms(&state), visibility.keys(&state).filter(wanted).chain(others));
     let chosen = |id: String, label: &str, wanted: Option<&String>| Choice {
         is_chosen: wanted == Some(&id),
         label: escape_hidden(label),
@@ -155,6 +158,9 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         next,
     }))
 }
+
+/// Keys to choose from, the newest; of any other there is its page.
+const MAX_CHOICES: usize = 200;
 
 /// How a call may stand, in the order that people choose from.
 pub const OUTCOMES: [Status; 9] = [
@@ -262,7 +268,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             let row = state.vm(id).map(|row| escape_hidden(&row.label));
             Choice { id: id.to_string(), label: row.unwrap_or_else(|| id.to_string()), is_chosen: false }
         });
-        let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
+        let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(key_name);
         let act = acts.remove(&record.call_id).unwrap_or_default();
         Row {
             id: record.call_id.to_string(),

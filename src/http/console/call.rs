@@ -22,7 +22,7 @@ use super::search::line::Line;
 use super::terminal::Terminal;
 use super::timeline::{Step, steps};
 use super::told;
-use super::who::person;
+use super::who::{key_name, person};
 use crate::core::call::Status;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
@@ -228,7 +228,7 @@ fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
     let (scope, place) = if request.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
     let may_revoke = request.may(scope) && (request.role().administers() || request.is_staff());
     let revoke = key.filter(|row| may_revoke && (request.is_staff() || row.created.role.is_none())).map(|row| CallAction {
-        text: format!("Revoke {} {}", if row.created.role.is_some() { "sessions of" } else { "key" }, escape_hidden(&row.label)),
+        text: if row.created.role.is_some() { "Revoke sessions".to_owned() } else { format!("Revoke {}", key_name(row)) },
         href: format!("/console/{place}/{}/revoke", row.created.credential),
     });
     let may_stop = !request.is_staff() || request.may(Scope::StaffSwitch);

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::auth::known_browser;
 use crate::auth::oidc::attempt::{HOLDS, Redirect, ends};
 use crate::auth::session::{MAX_SESSION, SignInCookies, Token};
-use crate::core::visible::says_something;
+use crate::core::engagement::check_reason;
 use crate::http::Settings;
 
 const SESSION: &str = "__Host-forelog-session";
@@ -26,9 +26,6 @@ const THEME: &str = "forelog-theme";
 const ZONE: &str = "forelog-zone";
 const REASON: &str = "forelog-reason";
 const TOLD: &str = "forelog-told";
-
-/// Longest reason of the staff for looking, in characters.
-pub const REASON_LONGEST: usize = 200;
 
 /// Longest text that the next page says, in bytes.
 const TOLD_LONGEST: usize = 1200;
@@ -163,7 +160,7 @@ fn for_a_year(name: &str, value: &str, settings: &Settings) -> HeaderValue {
 
 /// Why the staff looks, if the session with this token said so.
 pub fn reason(headers: &HeaderMap, token: &Token) -> Option<String> {
-    of_session(headers, REASON, token).filter(|text| says_something(text) && text.chars().count() <= REASON_LONGEST)
+    of_session(headers, REASON, token).filter(|text| check_reason(text).is_ok())
 }
 
 /// Remembers it while the browser is open.

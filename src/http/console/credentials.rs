@@ -9,11 +9,11 @@ use super::activity::{Row, rows};
 use super::confirm::Confirm;
 use super::form::Posted;
 use super::frame::{Frame, page};
-use super::keys::{Key, key_of, label_of};
+use super::keys::{Key, key_of, name_of};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::told;
-use super::who::account_name;
+use super::who::{account_name, person};
 use crate::core::id::CredentialId;
 use crate::core::reading::Reading;
 use crate::core::scope::Scope;
@@ -49,7 +49,7 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let listed = request.http.gateway.control().ports.activity.list(query).await?;
     let key = key_of(&request, &row).await?;
     Ok(page(&Page {
-        frame: Frame::of(key.label.clone(), "/console/search", &request).await,
+        frame: Frame::of(key.title(), "/console/search", &request).await,
         may_revoke: request.role().administers() && !request.http.gateway.state().is_over(&row.created.credential),
         may_stop: request.may(Scope::StaffSwitch) && !request.http.gateway.state().is_over(&row.created.credential),
         account_name: account_name(&request, &whose).await,
@@ -77,8 +77,11 @@ pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
                   already run go on."
     };
     let back = format!("/console/credentials/{id}");
-    let heading =
-        if key.is_person { format!("Revoke {}", key.label) } else { format!("Revoke key {} ({}…)", key.label, key.prefix) };
+    let heading = if key.is_person {
+        format!("Revoke the sessions of {}", person(&request, Some(row.created.user.to_string())).await)
+    } else {
+        format!("Revoke {} ({}…)", key.name, key.prefix)
+    };
     Ok(Confirm::new(heading, effect, &back)
         .danger(if key.is_person { "Revoke sessions" } else { "Revoke key" })
         .page(&request, &format!("{back}/revoke"))
@@ -95,7 +98,7 @@ pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result
     let key = key_of(&request, own.filter(|_| request.role().administers()).ok_or(PageError::NotFound)?).await?;
     let effect = "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
                   already run go on.";
-    Ok(Confirm::new(format!("Revoke key {} ({}…)", key.label, key.prefix), effect, "/console/keys")
+    Ok(Confirm::new(format!("Revoke {} ({}…)", key.name, key.prefix), effect, "/console/keys")
         .danger("Revoke key")
         .page(&request, &format!("/console/keys/{id}/revoke"))
         .await)
@@ -105,6 +108,6 @@ pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result
 pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     found(&request, &id)?;
     request.done("key_revoke", json!({ "id": id })).await?;
-    let text = format!("Revoked: {}. It fails on its next request.", label_of(&request, &id));
+    let text = format!("Revoked: {}. It fails on its next request.", name_of(&request, &id));
     Ok(told::after(&request, &format!("/console/credentials/{id}"), &text))
 }

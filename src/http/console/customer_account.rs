@@ -38,6 +38,8 @@ struct Page {
     is_staffs: bool,
     vms: Vec<Machine>,
     keys: Vec<Key>,
+    /// Keys that have ended and are not shown.
+    more_keys: usize,
     people: Vec<Person>,
     switches: Vec<Engaged>,
     limits: Vec<Used>,
@@ -86,17 +88,19 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let events = request.http.events(&request.principal, asked).await?;
     let name = name.map_or_else(|| id.to_string(), |name| escape_hidden(&name));
     let limits = used_by(&request, &id, &state, now).await?;
+    let (keys, more_keys) = keys_of(&request, &id).await?;
     Ok(page(&Page {
         frame: Frame::of(name.clone(), "/console/accounts", &request).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
         vms: state.vms_of(&id).map(|vm| machine(vm, &state, now)).collect(),
-        keys: keys_of(&request, &id).await?.into_iter().filter(|key| !key.is_person).collect(),
+        keys,
+        more_keys,
         people: people
             .filter_map(|person| {
                 let role = person.role_in(&state)?;
                 let is_own =
-                    |row: &&Credential| row.created.role.is_some() && row.created.user == person.id && row.revoked_at.is_none();
-                let credential = state.keys_of(&id).find(is_own).map(|row| row.created.credential.to_string());
+                    |row: &&Credential| row.created.role.is_some() && row.created.account == id && row.revoked_at.is_none();
+                let credential = state.keys_of_user(&person.id).find(is_own).map(|row| row.created.credential.to_string());
                 Some(Person {
                     email: escape_hidden(person.email.as_str()),
                     role: role.as_str(),

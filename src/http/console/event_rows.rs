@@ -10,7 +10,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sentence::{Names, Reader, reader, sentence};
-use super::who::{account_names, emails, operator, person_of};
+use super::who::{account_names, emails, key_name, operator, person_of};
 use crate::core::event::EventKind;
 use crate::core::id::{SwitchId, UserId};
 use crate::core::state::ControlState;
@@ -209,7 +209,7 @@ fn place(subject: &str, request: &SignedInRequest, names: &Names<'_>) -> Option<
         "acc" if request.is_staff() => at("accounts", subject, account(subject), "The account"),
         "key" if request.is_staff() => {
             let found = subject.parse().ok().and_then(|id| names.state.credentials.get(&id));
-            at("credentials", subject, found.map(|row| escape_hidden(&row.label)), "The key")
+            at("credentials", subject, found.map(key_name), "The key")
         }
         "swi" => Some((format!("/console/events?subject={}", encoded(subject)), "Events of this switch".into())),
         _ => None,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::address::encoded;
@@ -27,6 +28,13 @@ struct List {
     frame: Frame,
     is_staff: bool,
     rows: Vec<Row>,
+    older: Option<String>,
+}
+
+/// Where the list goes on.
+#[derive(Deserialize)]
+pub struct Older {
+    cursor: Option<String>,
 }
 
 #[derive(Template)]
@@ -60,11 +68,12 @@ struct File {
 }
 
 /// The list.
-pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+pub async fn show(request: SignedInRequest, Query(Older { cursor }): Query<Older>) -> Result<Response, PageError> {
     request.check_reader(Reading::Exports, Some(request.principal.account.clone()), json!({})).await?;
-    let rows = rows(list(&request.http, &request.principal).await?, &request).await?;
+    let (made, next) = list(&request.http, &request.principal, cursor).await?;
+    let (rows, older) = (rows(made, &request).await?, next.map(|cursor| format!("/console/exports?cursor={}", encoded(&cursor))));
     let frame = Frame::of("Exports", place(&request), &request).await;
-    Ok(page(&List { frame, is_staff: request.is_staff(), rows }))
+    Ok(page(&List { frame, is_staff: request.is_staff(), rows, older }))
 }
 
 /// One of them.

@@ -13,6 +13,11 @@ use crate::core::call::Status;
 use crate::core::time::Micros;
 pub use crate::core::visible::escape_hidden;
 
+/// A text in quotation marks, which it cannot end: what stands in them is what somebody has called something.
+pub fn quoted(text: &str) -> String {
+    format!("\u{201c}{}\u{201d}", escape_hidden(text).replace(['\u{201c}', '\u{201d}'], "\""))
+}
+
 /// JSON over several lines, its tricks visible.
 pub fn json(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();

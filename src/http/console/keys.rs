@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::clients::{Client, clients};
@@ -16,6 +17,7 @@ use super::key_scopes::{Choosable, PRESETS, Preset, choosable, wanted};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::told;
+use super::who::key_name;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
@@ -24,8 +26,12 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
+use crate::core::visible::capitalized;
 
 const HERE: &str = "/console/keys";
+
+/// Keys that have ended, on one page.
+const MAX_ENDED: usize = 50;
 
 /// What the arguments of `key_create` come from.
 const ARGUMENTS: [Argument; 4] = [
@@ -45,6 +51,12 @@ struct Keys {
     frame: Frame,
     live: Vec<Key>,
     ended: Vec<Key>,
+    /// How many have ended.
+    over: usize,
+    /// Where those that were made before these are.
+    older: Option<String>,
+    /// Older ones were asked for.
+    is_older: bool,
     may_make: bool,
     presets: &'static [Preset],
     scopes: Vec<Choosable>,
@@ -56,8 +68,10 @@ struct Keys {
 pub struct Key {
     /// Its id.
     pub id: String,
-    /// Its name.
+    /// Its label, where it is plain that it is one.
     pub label: String,
+    /// The key, as one.
+    pub name: String,
     /// How it begins.
     pub prefix: String,
     /// What it may do.
@@ -82,6 +96,13 @@ pub struct Key {
     pub may_keep: bool,
 }
 
+impl Key {
+    /// As a heading.
+    pub fn title(&self) -> String {
+        capitalized(&self.name)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "keys/made.html")]
 struct Made {
@@ -94,12 +115,19 @@ struct Made {
     connected: Option<DisplayTime>,
 }
 
-/// The page.
-pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
-    list(&request, FormState::default()).await
+/// Where the ended keys go on.
+#[derive(Default, Deserialize)]
+pub struct Older {
+    /// Keys that were made before this one.
+    before: Option<String>,
 }
 
-async fn list(request: &SignedInRequest, draft: FormState) -> Result<Response, PageError> {
+/// The page.
+pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Result<Response, PageError> {
+    list(&request, FormState::default(), older).await
+}
+
+async fn list(request: &SignedInRequest, draft: FormState, Older { before }: Older) -> Result<Response, PageError> {
     let gateway = &request.http.gateway;
     gateway.check_alive(&request.principal).await?;
     if request.is_staff() {
@@ -110,15 +138,23 @@ async fn list(request: &SignedInRequest, draft: FormState) -> Result<Response, P
     let visibility = request.visibility();
     // What the console acts with for a person stands with the people.
     let own: Vec<&Credential> = state.keys_of(account).filter(|row| visibility.key(row) && row.created.role.is_none()).collect();
-    let uses = uses(request, &own).await?;
     let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
+    let is_older = |row: &&&Credential| before.as_deref().is_none_or(|before| row.created.credential.as_str() < before);
+    let mut ended: Vec<&Credential> = over.iter().filter(is_older).take(MAX_ENDED + 1).copied().collect();
+    let is_cut = ended.len() > MAX_ENDED;
+    ended.truncate(MAX_ENDED);
+    let older = ended.last().filter(|_| is_cut).map(|row| format!("{HERE}?before={}#ended", row.created.credential));
+    let uses = uses(request, &[&live[..], &ended].concat()).await?;
     let vms = visibility.vms(&state);
     let status = draft.status();
     let shown = page(&Keys {
         frame: Frame::of("Keys", HERE, request).await,
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
-        ended: over.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
+        ended: ended.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
+        over: over.len(),
+        older,
+        is_older: before.is_some(),
         may_make: request.role().administers(),
         presets: &PRESETS,
         scopes: choosable(request),
@@ -141,6 +177,7 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
     Key {
         id: made.credential.to_string(),
         label: escape_hidden(&row.label),
+        name: key_name(row),
         prefix: made.prefix.to_string(),
         scopes,
         vms: made.vms.as_ref().map(Vec::len),
@@ -153,7 +190,7 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
             let other = state.credentials.get(other)?;
             Some(other.created.prefix.to_string())
         }),
-        maker: maker.map(|maker| escape_hidden(&maker.label)),
+        maker: maker.map(key_name),
         may_keep: maker.is_some() && !has_ended,
     }
 }
@@ -164,12 +201,19 @@ pub async fn key_of(request: &SignedInRequest, row: &Credential) -> Result<Key, 
     Ok(key(row, &state, &uses(request, &[row]).await?, now))
 }
 
-/// The keys of an account, the newest first.
-pub async fn keys_of(request: &SignedInRequest, account: &AccountId) -> Result<Vec<Key>, PageError> {
+/// The keys of an account that live, and the newest of those that ended, the newest first; and how many more ended.
+pub async fn keys_of(request: &SignedInRequest, account: &AccountId) -> Result<(Vec<Key>, usize), PageError> {
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
-    let own: Vec<&Credential> = state.keys_of(account).rev().collect();
+    let mut ended = 0;
+    let mut is_shown = |row: &&Credential| {
+        let is_over = alive(&state, &row.created.credential, now).is_err();
+        ended += usize::from(is_over);
+        !is_over || ended <= MAX_ENDED
+    };
+    let of_agents = state.keys_of(account).rev().filter(|row| row.created.role.is_none());
+    let own: Vec<&Credential> = of_agents.filter(&mut is_shown).collect();
     let uses = uses(request, &own).await?;
-    Ok(own.into_iter().map(|row| key(row, &state, &uses, now)).collect())
+    Ok((own.into_iter().map(|row| key(row, &state, &uses, now)).collect(), ended.saturating_sub(MAX_ENDED)))
 }
 
 /// How often each key was used, by its id.
@@ -201,7 +245,7 @@ pub async fn create(Posted { request, fields }: Posted) -> Result<Response, Page
     };
     let result = match made {
         Ok(result) => result,
-        Err(fault) => return list(&request, FormState::of(fields, fault, "days", &ARGUMENTS)?).await,
+        Err(fault) => return list(&request, FormState::of(fields, fault, "days", &ARGUMENTS)?, Older::default()).await,
     };
     let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
     let (key, mcp_url) = (text("api_key"), request.mcp_url());
@@ -241,19 +285,19 @@ fn asked(request: &SignedInRequest, fields: &Fields, now: Micros) -> Result<Valu
 /// Keeps a key that another one made.
 pub async fn adopt(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     request.done("key_adopt", json!({ "id": id })).await?;
-    Ok(told::after(&request, HERE, &format!("Key kept: {}. It is yours now.", label_of(&request, &id))))
+    Ok(told::after(&request, HERE, &format!("Kept: {}. It is yours now.", name_of(&request, &id))))
 }
 
 /// Ends a key for good.
 pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     request.done("key_revoke", json!({ "id": id })).await?;
-    let text = format!("Key revoked: {}. It fails on its next request.", label_of(&request, &id));
+    let text = format!("Revoked: {}. It fails on its next request.", name_of(&request, &id));
     Ok(told::after(&request, HERE, &text))
 }
 
-/// The name of a key, for saying what was done with it.
-pub fn label_of(request: &SignedInRequest, id: &str) -> String {
+/// A key, for saying what was done with it.
+pub fn name_of(request: &SignedInRequest, id: &str) -> String {
     let state = request.http.gateway.state();
     let row = id.parse().ok().and_then(|id| state.credentials.get(&id));
-    row.map_or_else(|| id.to_owned(), |row| row.label.clone())
+    row.map_or_else(|| id.to_owned(), key_name)
 }

@@ -1,17 +1,21 @@
 //! What of an account's limits is used, as the log has it.
 
+use std::collections::HashMap;
+
 use super::format::{escape_hidden, format_approximate};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::who::key_name;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::limit::{Limit, Window};
 use crate::core::limit_keys::{exec_key, write_key};
-use crate::core::lineage::limit_key;
+use crate::core::lineage::{alive, limit_key};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::decision_inputs::limit_row;
+use crate::log::store::StateRow;
 
 /// Limits that are shown; an account with more keys sees those that are used most.
 const MAX_COUNT: usize = 12;
@@ -44,14 +48,11 @@ pub async fn used_by(
 ) -> Result<Vec<Used>, PageError> {
     let ports = &request.http.gateway.control().ports;
     let usual = state.known_terms().limits;
-    let live = state.keys_of(account).filter(|row| row.revoked_at.is_none());
+    // Ended keys stay for ever, those that expired too.
+    let live = state.keys_of(account).filter(|row| alive(state, &row.created.credential, now).is_ok());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(usual.credential);
-        (
-            limit_row(&limit_key(state.counted_as(&row.created.credential))),
-            format!("Calls by {}", escape_hidden(&row.label)),
-            limit,
-        )
+        (limit_row(&limit_key(state.counted_as(&row.created.credential))), format!("Calls by {}", key_name(row)), limit)
     });
     let vms = state.vms_of(account).map(|vm| {
         let name = format!("Commands on {}", escape_hidden(&vm.label));
@@ -61,9 +62,10 @@ pub async fn used_by(
     let all: Vec<(String, String, Limit)> = writes.into_iter().chain(keys).chain(vms).collect();
     let names: Vec<String> = all.iter().map(|(row, _, _)| row.clone()).collect();
     let rows = ports.reader.store.state_rows(&names).await.map_err(|_| unreadable())?;
+    let rows: HashMap<&str, &StateRow> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
     let mut shown = Vec::new();
     for (row, name, limit) in all {
-        let found = rows.iter().find(|found| found.name == row);
+        let found = rows.get(row.as_str());
         let window = found.map_or(Ok(Window::default()), |found| Window::decode(&found.doc)).map_err(|_| unreadable())?;
         let next = window.full_for(limit, state.in_log(now)).map(format_approximate);
         let length = std::time::Duration::from_millis(limit.window_ms.into());

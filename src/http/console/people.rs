@@ -17,7 +17,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sessions::{Row, rows};
 use super::told;
-use super::who::person as named;
+use super::who::{account_names, person as named};
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
@@ -155,13 +155,13 @@ async fn waiting(request: &SignedInRequest, account: &AccountId, people: &[Perso
     Ok(waiting)
 }
 
-/// The name of an account that is not the visitor's own.
+/// The name of an account that is not the visitor's own, which is not taken for that of another.
 async fn name_of(request: &SignedInRequest, account: &AccountId) -> Option<String> {
     if *account == request.principal.account {
         return None;
     }
-    let name = request.http.gateway.control().ports.reader.vault.account_name(account).await.ok().flatten();
-    Some(name.map_or_else(|| account.to_string(), |name| escape_hidden(&name)))
+    let mut names = account_names(request, std::iter::once(account.clone())).await;
+    Some(names.remove(account.as_str()).unwrap_or_else(|| account.to_string()))
 }
 
 /// Staff remove a customer's people, and let nobody in.

@@ -8,14 +8,14 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::activity::Pairs;
 use super::address::local;
-use super::cookie::{self, REASON_LONGEST};
+use super::cookie;
 use super::form::Posted;
 use super::form_state::FormState;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use crate::core::engagement::{REASON, check_reason};
 use crate::core::scrub::ScrubbedText;
-use crate::core::visible::says_something;
 
 #[derive(Template)]
 #[template(path = "reason.html")]
@@ -42,7 +42,7 @@ async fn form(request: &SignedInRequest, next: &str, draft: FormState) -> Respon
         frame: Frame::of("Reason for access", "/console/search", request).await,
         given: request.reason.clone().unwrap_or_default(),
         next: next.to_owned(),
-        longest: REASON_LONGEST,
+        longest: REASON,
         draft,
     });
     (status, shown).into_response()
@@ -50,11 +50,11 @@ async fn form(request: &SignedInRequest, next: &str, draft: FormState) -> Respon
 
 /// Keeps the reason for the session.
 pub async fn submit(Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    let reason = String::from(ScrubbedText::of(fields.text("reason")).cut(REASON_LONGEST));
-    if !says_something(&reason) {
+    let reason = String::from(ScrubbedText::of(fields.text("reason")));
+    if check_reason(&reason).is_err() {
         let next = local(fields.text("next")).to_owned();
-        let draft =
-            FormState::of(fields, PageError::Unreadable("Give a reason, such as the number of a ticket."), "reason", &[])?;
+        let takes = "Give a reason of 1 to 500 characters, such as the number of a ticket.";
+        let draft = FormState::of(fields, PageError::Unreadable(takes), "reason", &[])?;
         return Ok(form(&request, &next, draft).await);
     }
     let cookie = cookie::set_reason(&request.signed_in.token, &reason, &request.http.settings);

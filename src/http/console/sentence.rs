@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::escape_hidden;
+use super::format::{escape_hidden, quoted};
 use super::reading_words::deed;
 use super::target_words::stops;
 use crate::core::event::EventKind;
@@ -37,14 +37,14 @@ impl Names<'_> {
         let person = found.filter(|row| row.created.role.is_some()).and_then(|row| self.people.get(row.created.user.as_str()));
         match (person, found) {
             (Some(email), _) => format!("the console credential of {email}"),
-            (None, Some(row)) => format!("the key \u{201c}{}\u{201d}", escape_hidden(&row.label)),
+            (None, Some(row)) => format!("the key {}", quoted(&row.label)),
             (None, None) => "a key".into(),
         }
     }
 
     fn resource(&self, id: &ResourceId) -> String {
         let found = self.state.resource(id).filter(|row| self.visibility.resource(row));
-        found.map_or_else(|| format!("a {}", id.noun().title), |row| escape_hidden(&row.label))
+        found.map_or_else(|| format!("a {}", id.noun().title), |row| format!("the {} {}", id.noun().title, quoted(&row.label)))
     }
 
     fn vm(&self, id: &VmId) -> String {
@@ -210,7 +210,7 @@ fn of_vm(kind: &EventKind, who: Option<&str>, names: &Names<'_>) -> String {
         }
         EventKind::ClaimCleared { resource, .. } => {
             let what = names.resource(resource);
-            did(&format!("freed {what} for the next command"), &format!("{what} is free for the next command"))
+            did(&format!("freed {what} for the next command"), &capital(&format!("{what} is free for the next command")))
         }
         _ => String::new(),
     }
@@ -383,7 +383,7 @@ mod tests {
                     assert!(!said.contains(id), "{}: {said}", kind.name());
                 }
                 let first = said.chars().next().unwrap();
-                let begins_with_a_name = said.starts_with("web-1") || is_name(said.split(' ').next().unwrap_or_default());
+                let begins_with_a_name = is_name(said.split(' ').next().unwrap_or_default());
                 assert!(
                     begins_with_a_name
                         || first.is_uppercase()

@@ -23,7 +23,7 @@ use super::page_error::PageError;
 use super::request::{NotDone, SignedInRequest};
 use super::target_words::stops;
 use super::told;
-use super::who::engager;
+use super::who::{account_name, engager};
 use crate::core::code::Code;
 use crate::core::engagement::check_target;
 use crate::core::reading::Reading;
@@ -75,6 +75,8 @@ struct Row {
 struct New {
     frame: Frame,
     target: String,
+    /// The account that it is of: its id, and its name.
+    whose: Option<(String, String)>,
     deed: String,
     per_minute: String,
     customers: usize,
@@ -89,7 +91,7 @@ struct New {
 const ARGUMENTS: [Argument; 3] = [
     Argument { name: "reason", field: "reason", takes: "Give a reason of 1 to 500 characters." },
     Argument { name: "message", field: "message", takes: "The message may have at most 500 characters." },
-    Argument { name: "incident", field: "incident", takes: "The incident may have at most 80 characters." },
+    Argument { name: "incident", field: "incident", takes: "The incident may have at most 100 characters." },
 ];
 
 /// A target as the form names it: in one text, or as its kind and the name of one of that kind.
@@ -157,9 +159,14 @@ async fn before(request: &SignedInRequest, target: Target, draft: FormState) -> 
     request.check_reader(Reading::Reach, target.owner(&state), asked).await?;
     let under_way = impact::under_way(&request.http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);
+    let whose = match target.owner(&state) {
+        Some(id) => Some((id.to_string(), account_name(request, &id).await)),
+        None => None,
+    };
     let status = draft.status();
     let shown = page(&New {
         frame: Frame::of("Stop", HERE, request).await,
+        whose,
         deed: deed(&stops(&target, &state)),
         per_minute: impact::per_minute(&request.http.gateway, &target).await?,
         customers,

@@ -1,6 +1,6 @@
 //! What a switch stops, in words.
 
-use super::format::escape_hidden;
+use super::format::{escape_hidden, quoted};
 use crate::core::state::ControlState;
 use crate::core::switch::Target;
 
@@ -21,7 +21,7 @@ pub fn stops(target: &Target, state: &ControlState) -> String {
         Target::Provider(name) => format!("Every call to the provider {name} is stopped"),
         Target::Account(_) => "Every call of the account is stopped".into(),
         Target::Credential(id) => {
-            let name = state.credentials.get(id).map_or_else(String::new, |row| escape_hidden(&row.label));
+            let name = state.credentials.get(id).map_or_else(|| id.to_string(), |row| quoted(&row.label));
             format!("The key {name} is stopped")
         }
         Target::Resource { id, exec_only: true } => format!("Commands on {} are stopped", label(id)),

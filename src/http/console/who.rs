@@ -4,14 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::format::escape_hidden;
+use super::format::{escape_hidden, quoted};
 use super::request::SignedInRequest;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CredentialId, UserId};
 use crate::core::refusal::Refusal;
-use crate::core::state::ControlState;
+use crate::core::state::{ControlState, Credential};
 use crate::core::switch::Switch;
 use crate::tools::AdministrationRecord;
+
+/// Signs at the end of an id that stand beside a name.
+const END: usize = 6;
+
+/// A key, always as one: its label may be the e-mail address of a person. What a person's sessions act with is called that.
+pub fn key_name(row: &Credential) -> String {
+    if row.created.role.is_some() { "a console session".to_owned() } else { format!("key {}", quoted(&row.label)) }
+}
+
+/// An account's name with the end of its id, which nobody chooses: names that look alike are of accounts that differ.
+fn told_apart(id: &str, name: &str) -> String {
+    let end = id.len().checked_sub(END).and_then(|from| id.get(from..)).unwrap_or(id);
+    format!("{} (\u{2026}{end})", escape_hidden(name))
+}
 
 /// A person by e-mail address; the id if nobody knows it, and an agent or the command line if there is nobody.
 pub async fn person(request: &SignedInRequest, user: Option<String>) -> String {
@@ -21,18 +35,18 @@ pub async fn person(request: &SignedInRequest, user: Option<String>) -> String {
     email.map_or(user, |email| escape_hidden(&email))
 }
 
-/// An account by its name; its id if it has none.
+/// An account by its name, where its id stands beside it; its id if it has none.
 pub async fn account_name(request: &SignedInRequest, id: &AccountId) -> String {
     let name = request.http.gateway.control().ports.reader.vault.account_name(id).await.ok().flatten();
     name.map_or_else(|| id.to_string(), |name| escape_hidden(&name))
 }
 
-/// The names of accounts by id, for staff: a customer knows its own. What has no name is not among them.
+/// The names of accounts by id, each with the end of the id, for staff: a customer knows its own. What has no name is not among them.
 pub async fn account_names(request: &SignedInRequest, ids: impl Iterator<Item = AccountId>) -> BTreeMap<String, String> {
     let ids = ids.filter(|_| request.is_staff()).collect();
     let names = request.http.gateway.control().ports.reader.vault.account_names_of(&ids).await;
     let names = names.inspect_err(|error| tracing::warn!(%error, "accounts are named by their ids")).unwrap_or_default();
-    names.into_iter().map(|(id, name)| (id, escape_hidden(&name))).collect()
+    names.into_iter().map(|(id, name)| (id.clone(), told_apart(&id, &name))).collect()
 }
 
 /// The e-mail addresses of people by id, as far as whoever looks may know them: staff all, a customer its own. Who is gone is not
@@ -77,8 +91,8 @@ async fn by_credential(request: &SignedInRequest, credential: &CredentialId, sta
     if let Some(user) = person_of(credential, state) {
         return person(request, Some(user.to_string())).await;
     }
-    let label = state.credentials.get(credential).map(|row| format!(" with the key {}", escape_hidden(&row.label)));
-    format!("an agent{}", label.unwrap_or_default())
+    let key = state.credentials.get(credential).map(|row| format!(" with the {}", key_name(row)));
+    format!("an agent{}", key.unwrap_or_default())
 }
 
 /// Whoever sat at the data when something was done from the command line, as the note of its event says.

@@ -8,7 +8,7 @@ use super::{may_answer, may_answer_any};
 use crate::core::approval::{Approval, Step, decided};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::engagement::check_reason_if_any;
+use crate::core::engagement::{REASON, check_reason_if_any};
 use crate::core::id::{AccountId, CallId};
 use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Public))]
     verdict: Verdict,
     /// Why. Of a rejection the caller is told.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
+    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use super::sheet::{Form, Sheet};
 use super::{CREATE, Export};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::engagement::check_reason_if_any;
+use crate::core::engagement::{REASON, check_reason_if_any};
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::QuotaKind;
@@ -53,7 +53,7 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Public))]
     form: Form,
     /// Why staff take calls of several accounts away.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
+    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Shown;
 use crate::core::call::Outcome;
 use crate::core::grant::may_administer;
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, CredentialId};
 use crate::core::job::Use;
 use crate::core::lineage::alive;
 use crate::core::principal::Side;
@@ -35,12 +35,27 @@ pub(super) struct Args {
     /// Only this account's; staff see all if absent.
     #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
+    /// At most so many.
+    #[serde(default = "page")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
+    limit: usize,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public))]
+    cursor: Option<CredentialId>,
+}
+
+/// Ended keys are listed for ever, so that there are pages.
+fn page() -> usize {
+    200
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
-    /// The keys, oldest first.
+    /// The keys, newest first, those that ended included.
     items: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<CredentialId>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -58,18 +73,23 @@ struct Listed {
     last_used_at: Option<Instant>,
 }
 
-async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Outcome> {
+async fn list(execution: Execution, Args { account, limit, cursor }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let only = match execution.principal.side {
         Side::Staff => account,
         Side::Customer => Some(account.unwrap_or_else(|| execution.principal.account.clone())),
     };
     let administers = |owner: &AccountId| may_administer(&state, &execution.principal, owner);
-    let listed: Vec<&Credential> = match &only {
-        Some(only) if administers(only) => state.keys_of(only).collect(),
-        Some(_) => Vec::new(),
-        None => state.credentials.values().filter(|row| administers(&row.created.account)).collect(),
+    let keys: Box<dyn DoubleEndedIterator<Item = &Credential> + Send> = match &only {
+        Some(only) if administers(only) => Box::new(state.keys_of(only)),
+        Some(_) => Box::new(std::iter::empty()),
+        None => Box::new(state.credentials.values().filter(|row| administers(&row.created.account))),
     };
+    let is_older = |row: &&Credential| cursor.as_ref().is_none_or(|cursor| row.created.credential < *cursor);
+    let mut listed: Vec<&Credential> = keys.rev().filter(is_older).take(limit + 1).collect();
+    let more = listed.len() > limit;
+    listed.truncate(limit);
+    let next_cursor = listed.last().filter(|_| more).map(|row| row.created.credential.clone());
     let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
         let used = counts.get(&use_row(&row.created.credential)).copied().unwrap_or_default();
@@ -80,7 +100,7 @@ async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Ou
             last_used_at: (used.count > 0).then_some(used.last.into()),
         }
     };
-    Ok(Output { items: listed.into_iter().map(with_use).collect() })
+    Ok(Output { items: listed.into_iter().map(with_use).collect(), next_cursor })
 }
 
 /// How often each of these keys was used, by row name.

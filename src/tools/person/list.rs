@@ -1,5 +1,7 @@
 //! `person_list`: the people of an account with their roles.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,15 +71,17 @@ async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Ou
     let account = account_of(&execution, &state, account, may_see_people)?;
     let manages = may_manage(&state, &execution.principal, &account);
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
-    let mut items = Vec::new();
-    for person in vault.users_of(&account).await? {
+    let (people, mut items) = (vault.users_of(&account).await?, Vec::new());
+    let ids: Vec<UserId> = people.iter().filter(|_| manages).map(|person| person.id.clone()).collect();
+    let signed_in = if ids.is_empty() { BTreeMap::new() } else { vault.count_sessions(&ids, now, idle_since(now)).await? };
+    for person in people {
         let Some(role) = person.role_in(&state) else { continue };
         let is_self = person.id == execution.principal.user;
         let (mut keys, mut sessions) = (None, None);
         if manages {
             let held = state.keys_of_user(&person.id).filter(|row| row.created.account == account && !row.is_person());
             keys = Some(held.filter(|row| row.revoked_at.is_none()).count());
-            sessions = Some(vault.sessions_of(&person.id, now, idle_since(now)).await?.len());
+            sessions = Some(signed_in.get(&person.id).copied().unwrap_or_default());
         }
         items.push(Listed { id: person.id, email: person.email, role, is_self, keys, sessions });
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::core::call;
 use crate::core::commands::switch::{Release, Released, Releaser};
+use crate::core::engagement::REASON;
 use crate::core::id::{SwitchId, UserId};
 use crate::core::ramp::Ramp;
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -39,7 +40,7 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Public))]
     id: SwitchId,
     /// Why, for staff.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
+    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
     /// Let keys through again one after the other, all of them after so many minutes; at once if absent.
     #[schemars(extend("x-class" = Public), range(min = 1, max = MAX_MINUTES))]

@@ -45,6 +45,13 @@ fn cli_a_name_of_nothing_or_of_several_is_refused_with_what_to_do() {
     data.answer(&["account", "create", "--name", "Example Ltd", "--email", "other@example.com"]);
     let said = data.complaint(&["key", "create", "--account", "Example Ltd", "--label", "x"]);
     assert!(said.contains(&data.account) && said.matches("acc_").count() == 2 && said.contains("give the id"), "{said}");
+    // Its fifth letter is Cyrillic: who reads it takes it for another one's.
+    let alike = data.answer(&["account", "create", "--name", "Nort\u{4bb} Ltd", "--email", "alike@example.com"]);
+    let said = data.complaint(&["key", "create", "--account", "North Ltd", "--label", "x"]);
+    assert!(said.contains("there is no account"), "it is another name: {said}");
+    data.answer(&["account", "create", "--name", "North Ltd", "--email", "north@example.com"]);
+    let said = data.complaint(&["key", "create", "--account", "North Ltd", "--label", "x"]);
+    assert!(said.contains(alike["id"].as_str().expect("an id")) && said.contains("give the id"), "{said}");
     let said = data.complaint(&["key", "create", "--account", "Nobody", "--label", "x"]);
     assert!(said.contains("there is no account \"Nobody\"") && said.contains("forelog account list"), "{said}");
     let said = data.complaint(&[&["switch", "engage", "vm:web-9"], &ENGAGE[..]].concat());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::{ConsoleServer, between, nothing};
@@ -220,7 +220,7 @@ async fn console_a_drill_is_made_shown_and_missed() {
     for told in ["The last drill passed", "until the first refusal", "let through under it</dt><dd class=\"count\">0<"] {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
-    assert!(page.contains("canary of a drill was stopped") && page.contains("by staff@example.com"), "no history: {page}");
+    assert!(page.contains("canary of a drill\u{201d} was stopped") && page.contains("by staff@example.com"), "no history: {page}");
     let looking = console.investigator().await;
     let overview = console.shows(&looking, "/console/", "No agent has called anything yet.").await;
     assert!(!overview.contains("<li class=\"refused\">"), "a drill is counted among what agents were refused: {overview}");
@@ -338,6 +338,8 @@ async fn acknowledging_names_who_did(console: &ConsoleServer, staff: &super::Bro
     for (position, key, code) in refusals {
         let refused = console.call(key, "alarm_acknowledge", json!({ "alarm": position })).await;
         assert_eq!(refused.code(), code, "{position}: {refused:?}");
+        let by_route = console.rest(key, Method::POST, &format!("/alarms/{position}/acknowledge"), None).await;
+        assert_eq!(by_route.code(), code, "{position}: {by_route:?}");
     }
     // Said twice it is one event.
     for _ in 0..2 {

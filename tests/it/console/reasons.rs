@@ -35,6 +35,43 @@ async fn console_what_a_name_an_id_or_a_key_stands_for_is_told_for_a_reason() {
     }
 }
 
+/// A reason is as long as a switch's may be, wherever it is given: 500 characters, whatever they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_reason_is_bounded_alike_at_every_door() {
+    let console = ConsoleServer::open().await;
+    let (key, browser) = (super::staff_key(&console).await, console.signed_in(&console.staff).await);
+    let (fits, long) = ("障".repeat(500), "障".repeat(501));
+    let mut doors = 0;
+    let before = console.events("log_read").await.len();
+    for (path, methods) in crate::declared::DOCUMENT["paths"].as_object().expect("paths") {
+        let parameters = methods["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        if parameters.iter().any(|parameter| parameter["name"] == "reason") {
+            let path: Vec<&str> = path.split('/').map(|part| if part.starts_with('{') { "nothing" } else { part }).collect();
+            let needed = parameters.iter().filter(|one| one["in"] == "query" && one["required"] == true);
+            let needed = needed.filter_map(|one| Some((one["name"].as_str()?, "all")));
+            let url = reqwest::Url::parse_with_params("http://x/", needed.chain([("reason", &*long)])).expect("an address");
+            let answer = console.read(&key, &format!("{}?{}", path.join("/"), url.query().expect("a query"))).await;
+            assert!(answer.text.contains("500"), "{path:?}: {answer:?}");
+            assert!(matches!(answer.code().as_str(), "validation_failed" | "malformed_request"), "{path:?}: {answer:?}");
+            doors += 1;
+        }
+    }
+    assert!(doors > 8, "{doors} readings take a reason");
+    assert_eq!(console.events("log_read").await.len(), before, "something was read");
+    let refused = browser.submit("/console/reason", &[("reason", &long)]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    let taken = browser.submit("/console/reason", &[("reason", &fits)]).await;
+    assert_eq!(taken.status, StatusCode::SEE_OTHER, "{taken:?}");
+    assert!(browser.page("/console/search").await.contains(&fits), "it is cut");
+    let incident = "i".repeat(100);
+    let engaged = browser
+        .submit("/console/switches", &[("target", "class:exec"), ("reason", &fits), ("message", &fits), ("incident", &incident)])
+        .await;
+    assert_eq!(engaged.status, StatusCode::SEE_OTHER, "{engaged:?}");
+    let refused = browser.submit("/console/switches", &[("target", "class:exec"), ("reason", &long)]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+}
+
 /// A reason of white or invisible characters is none, at every door that takes one.
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_reason_that_says_nothing_is_refused_at_every_door() {

@@ -364,7 +364,9 @@ async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorde
     let page = browser.page(&place).await;
     assert!(page.contains("Record checked: 2 events in order,"), "{page}");
     assert!(
-        page.contains("forelog log verify") && page.contains("Revoke key one&#39;s agent") && page.contains("#stop\""),
+        page.contains("forelog log verify")
+            && page.contains("Revoke key \u{201c}one&#39;s agent\u{201d}")
+            && page.contains("#stop\""),
         "{page}"
     );
     browser.submit("/console/keys", &[("label", "laptop"), ("scope", "vms:read")]).await;
@@ -374,5 +376,8 @@ async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorde
     let raw = browser.page(&format!("{place}?as=json")).await;
     assert!(raw.contains("&#34;$redacted&#34;") && !raw.contains("id=\"steps\""), "{raw}");
     let asked = browser.page(between(&page, "<a class=\"button ends\" href=\"", "\"")).await;
-    assert!(asked.contains("Revoke key one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
+    assert!(
+        asked.contains("Revoke key \u{201c}one&#39;s agent\u{201d}") && asked.contains("fails on its next request"),
+        "{asked}"
+    );
 }

@@ -97,13 +97,13 @@ async fn console_a_person_keeps_a_key_that_another_one_made() {
     let made = console.call(&maker, "key_create", json!({ "label": "child", "scopes": ["vms:read"] })).await;
     let (child, child_id) = (made.json()["api_key"].clone(), made.json()["id"].clone());
     let (child, child_id) = (child.as_str().expect("a key"), child_id.as_str().expect("an id"));
-    assert!(browser.page("/console/keys").await.contains("made by maker"));
+    assert!(browser.page("/console/keys").await.contains("made by key \u{201c}maker\u{201d}"));
     let adopt = format!("/console/keys/{child_id}/adopt");
     assert_eq!(console.call(&maker, "key_adopt", json!({ "id": child_id })).await.code(), "forbidden_role");
     assert_eq!(browser.submit(&format!("/console/keys/{id}/revoke"), &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(console.call(child, "vm_list", nothing()).await.code(), "token_revoked");
     let listed = browser.page("/console/keys").await;
-    assert!(listed.contains("ended with maker") && listed.contains(&adopt), "{listed}");
+    assert!(listed.contains("ended with key \u{201c}maker\u{201d}") && listed.contains(&adopt), "{listed}");
     assert_eq!(browser.submit(&adopt, &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(console.call(child, "vm_list", nothing()).await.status, StatusCode::OK);
     assert_eq!(console.events("credential_adopted").await.len(), 1);

@@ -141,13 +141,25 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     }
 }
 
-/// Leave to be told what an id, the beginning of a key or the name of an account stands for: a look over all accounts, for a reason,
-/// and written down before it is answered.
+/// Leave to be told what an id or the beginning of a key stands for: a look over all accounts, for a reason, and written down each
+/// time before it is answered, for what was pasted is not in the record.
 async fn check_named(request: &SignedInRequest, named: &str) -> Result<(), PageError> {
+    check_said_why(request)?;
+    Ok(request.check_reader(Reading::Search, None, json!({ "q": named })).await?)
+}
+
+/// The same for the names of accounts, all of which are in the record: once while the same is asked.
+async fn check_names(request: &SignedInRequest, names: &str) -> Result<(), PageError> {
+    check_said_why(request)?;
+    let asked = json!({ "q": names, "reason": request.reason });
+    Ok(request.http.questions.check(&request.http.gateway, &request.principal, Reading::Search, asked).await?)
+}
+
+fn check_said_why(request: &SignedInRequest) -> Result<(), PageError> {
     if request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
     }
-    Ok(request.check_reader(Reading::Search, None, json!({ "q": named })).await?)
+    Ok(())
 }
 
 async fn searched(request: &SignedInRequest, given: Given, search: &Search, now: Micros) -> Result<Response, PageError> {

@@ -2,18 +2,21 @@
 //! account of that name. The page leads to the line that is meant, so that what is searched is what the line says.
 
 use crate::core::job::Run;
-use crate::core::refusal::Refusal;
+use crate::core::label::looks_like;
 use crate::core::search::Field;
 use crate::core::tool::Class;
+use crate::http::account_names::Names;
 use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
 use crate::tools::Catalogue;
 
-use super::check_named;
+use super::check_names;
 use super::line::Line;
 
 /// Where a line with a shorthand in it leads; none if it has none.
 pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<String>, PageError> {
+    let asked: Vec<&str> = line.items().filter(|item| account_name(item).is_some()).collect();
+    let names = if asked.is_empty() { Names::default() } else { names(&asked, request).await? };
     let mut items: Vec<String> = Vec::new();
     for item in line.items() {
         if let Some(tools) =
@@ -21,7 +24,7 @@ pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<Stri
         {
             items.push(tools);
         } else if let Some((name, without)) = account_name(item) {
-            let found = named(&name, request).await?;
+            let found = named(&name, &names);
             let [id] = found.as_slice() else {
                 return Ok(Some(format!("/console/accounts?q={}", crate::http::console::address::encoded(&name))));
             };
@@ -62,14 +65,20 @@ fn account_name(item: &str) -> Option<(String, bool)> {
     (!name.is_empty() && !name.starts_with("acc_")).then(|| (name.to_owned(), without))
 }
 
-/// The accounts of a name: of just this name, or else of one that begins so. Names are read for a reason, and that they are is written down.
-async fn named(name: &str, request: &SignedInRequest) -> Result<Vec<String>, PageError> {
-    check_named(request, &format!("account:{name}")).await?;
-    let names = request.http.gateway.control().ports.reader.vault.account_names().await.map_err(Refusal::from)?;
+/// The names of all accounts. They are read for a reason, and that they are is written down, once for a line.
+async fn names(asked: &[&str], request: &SignedInRequest) -> Result<Names, PageError> {
+    check_names(request, &asked.join(" ")).await?;
+    let (http, ports) = (&request.http, &request.http.gateway.control().ports);
+    let accounts = http.gateway.state().accounts.len();
+    Ok(http.account_names.get(&ports.reader.vault, accounts, ports.clock.now()).await?)
+}
+
+/// The accounts of a name: of just this name, with those whose names look the same, or else of one that begins so.
+fn named(name: &str, names: &Names) -> Vec<String> {
     let wanted = name.to_lowercase();
     let that = |fits: &dyn Fn(&str) -> bool| {
         names.iter().filter(|(_, name)| fits(&name.to_lowercase())).map(|(id, _)| id.clone()).collect::<Vec<_>>()
     };
     let same = that(&|name| name == wanted);
-    Ok(if same.is_empty() { that(&|name| name.starts_with(&wanted)) } else { same })
+    if same.is_empty() { that(&|name| name.starts_with(&wanted)) } else { that(&|name| looks_like(name, &wanted)) }
 }

@@ -1,0 +1,160 @@
+//! What has ended stays for ever, so lists of it have pages, the newest first.
+
+use forelog::app::registry::KeySpec;
+use forelog::core::event::{CredentialCreated, EventKind};
+use forelog::core::id::{CredentialId, Position};
+use forelog::core::scope::Scope;
+use forelog::core::time::Clock;
+use forelog::log::draft::NewEvent;
+use forelog::log::store::Want;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{ConsoleServer, older};
+
+/// Keys of the first customer that were made and revoked.
+async fn dead_keys(console: &ConsoleServer, count: u64) {
+    let (ports, one) = (&console.app.node().control.ports, &console.one);
+    let mut events = Vec::new();
+    for n in 0..count {
+        let credential = CredentialId::new(console.clock.now(), &forelog::ambient::OsEntropy);
+        let created = CredentialCreated {
+            credential: credential.clone(),
+            account: one.account.clone(),
+            user: one.owner.user.clone(),
+            hash: format!("{n:064x}").as_str().into(),
+            ..crate::fixtures::key_made(1)
+        };
+        events.push(NewEvent::plain(ports.event_id(), EventKind::CredentialCreated(created)));
+        let revoked = EventKind::CredentialRevoked { credential, by: Some(one.owner.user.clone()) };
+        events.push(NewEvent::plain(ports.event_id(), revoked));
+    }
+    let written = ports.writer.write(Want::default(), move |draft| {
+        for event in events.clone() {
+            draft.append(Position(0), event)?;
+        }
+        Ok(())
+    });
+    written.await.expect("keys");
+}
+
+/// The ids of a list, page by page.
+async fn all(console: &ConsoleServer, key: &str, path: &str, limit: usize) -> Vec<String> {
+    let (mut ids, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = console.rest(key, Method::GET, &format!("{path}{next}"), None).await;
+        assert_eq!(page.status, StatusCode::OK, "{page:?}");
+        let page = page.json();
+        let items = page["items"].as_array().expect("items");
+        assert!(items.len() <= limit, "{} at once", items.len());
+        ids.extend(items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()));
+        match &page["next_cursor"] {
+            Value::Null => return ids,
+            cursor => {
+                next = format!("{}cursor={}", if path.contains('?') { '&' } else { '?' }, cursor.as_str().expect("a cursor"))
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_keys_that_ended_are_listed_in_pages_newest_first() {
+    let console = ConsoleServer::open().await;
+    let key = console.key_over_keys(&console.one.account).await;
+    dead_keys(&console, 230).await;
+    let listed = all(&console, &key, "/keys", 200).await;
+    let few = all(&console, &key, "/keys?limit=7", 7).await;
+    assert_eq!((listed.len(), &listed), (232, &few), "two that live and those that ended");
+    let mut sorted = listed.clone();
+    sorted.sort_unstable_by(|one, other| other.cmp(one));
+    sorted.dedup();
+    assert_eq!(listed, sorted);
+    let strange = console.rest(&key, Method::GET, "/keys?limit=201", None).await;
+    assert_eq!(strange.code(), "validation_failed", "{strange:?}");
+
+    let owner = console.signed_in(&console.one.owner).await;
+    let (mut page, mut seen) = (owner.page("/console/keys").await, 0);
+    loop {
+        let ended = page.split_once("id=\"ended\"").expect("ended keys").1.to_owned();
+        let count = ended.matches("<li>").count();
+        assert!(count <= 50 && ended.contains("Expired and revoked keys (230)"), "{count}: {ended}");
+        seen += count;
+        if !page.contains("rel=\"next\"") {
+            break;
+        }
+        page = owner.page(older(&page).trim_end_matches("#ended")).await;
+    }
+    assert_eq!(seen, 230);
+    let activity = owner.page("/console/activity").await;
+    let choices = super::between(&activity, "name=\"credential\"", "</select>");
+    assert!(choices.matches("<option").count() <= 202, "{choices}");
+    let chosen = owner.page(&format!("/console/activity?credential={}", listed[231])).await;
+    assert!(
+        super::between(&chosen, "name=\"credential\"", "</select>").contains(" selected"),
+        "what is chosen is shown as chosen"
+    );
+    let staff = console.investigator().await;
+    let account = staff.page(&format!("/console/accounts/{}", console.one.account)).await;
+    assert!(account.contains("180 more keys have ended."), "{account}");
+    let keys = super::between(&account, "aria-label=\"List of keys\"", "</table>");
+    assert_eq!(keys.matches("<th scope=\"row\">").count(), 52, "those that live, and 50 that ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_exports_are_listed_in_pages_newest_first() {
+    let console = ConsoleServer::open().await;
+    let mut made_at = Vec::new();
+    for _ in 0..55 {
+        let made = console.call(&console.one.key, "export_create", json!({ "form": "csv", "q": "tool:vm_get" })).await;
+        assert_eq!(made.status, StatusCode::OK, "{made:?}");
+        made_at.insert(0, made.header("forelog-call-id").to_owned());
+    }
+    let owner = console.signed_in(&console.one.owner).await;
+    let made = console.shows(&owner, "/console/exports", "rel=\"next\"").await;
+    let later = owner.page(&older(&made)).await;
+    let (first, rest) = (made.matches("<td class=\"time wide\">").count(), later.matches("<td class=\"time wide\">").count());
+    assert_eq!(first, 50);
+    assert!((1..=5).contains(&rest) && !later.contains("rel=\"next\""), "{rest}: {later}");
+    assert_eq!(all(&console, &console.one.key, "/exports", 50).await, made_at);
+}
+
+/// What would be done is shown with each call, so a list of many is many pages; no cursor leads to another account's.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_calls_that_wait_are_listed_in_pages() {
+    let (console, _policies) = super::approvals::holding().await;
+    let mut asked = Vec::new();
+    for n in 0..53 {
+        if n % 5 == 0 {
+            // Changes have a limit of their own.
+            console.clock.pass(std::time::Duration::from_secs(61));
+        }
+        asked.push(super::approvals::ask(&console).await);
+    }
+    asked.sort();
+    let spec = KeySpec { scopes: [Scope::StaffApprove].into(), ..KeySpec::full(console.staff.account.clone(), "answers") };
+    let (staff, own) = (console.key_of(spec).await, console.one.key.clone());
+    for key in [&staff, &own] {
+        assert_eq!(all(&console, key, "/approvals?limit=20", 20).await, asked);
+        let page = console.rest(key, Method::GET, "/approvals", None).await.json();
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(50), "{page}");
+        let one = console.rest(key, Method::GET, &format!("/approvals?id={}", asked[52]), None).await.json();
+        assert_eq!(
+            (&one["items"][0]["id"], &one["items"][1], &one["next_cursor"]),
+            (&json!(asked[52]), &Value::Null, &Value::Null)
+        );
+        let strange = console.rest(key, Method::GET, "/approvals?cursor=x", None).await;
+        assert_eq!(strange.code(), "validation_failed", "{strange:?}");
+    }
+    let place = format!("{}/{}", console.one.account, asked[0]);
+    let theirs = console.rest(&console.other.key, Method::GET, &format!("/approvals?cursor={place}"), None).await.json();
+    assert_eq!(theirs["items"], json!([]), "{theirs}");
+    let owner = console.signed_in(&console.one.owner).await;
+    let page = owner.page("/console/approvals").await;
+    let more = owner.page(&older_of(&page)).await;
+    assert_eq!((page.matches("<article").count(), more.matches("<article").count()), (50, 3));
+}
+
+/// Where the link to more leads.
+fn older_of(page: &str) -> String {
+    super::between(page, "<p><a href=\"", "\"").replace("&#38;", "&")
+}
