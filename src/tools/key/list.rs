@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Shown;
 use crate::core::call::Outcome;
 use crate::core::grant::may_administer;
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, CredentialId};
 use crate::core::job::Use;
 use crate::core::lineage::alive;
 use crate::core::principal::Side;
@@ -19,6 +19,7 @@ use crate::log::decision_inputs::use_row;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
+use crate::tools::page::{largest, page};
 use crate::tools::record::fresh;
 
 pub(super) static LIST: Operation<Args, Output> = administration("key_list")
@@ -35,12 +36,22 @@ pub(super) struct Args {
     /// Only this account's; staff see all if absent.
     #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
+    /// At most so many.
+    #[serde(default = "largest")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
+    limit: usize,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public))]
+    cursor: Option<CredentialId>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     /// The keys, oldest first.
     items: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<CredentialId>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -58,7 +69,7 @@ struct Listed {
     last_used_at: Option<Instant>,
 }
 
-async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Outcome> {
+async fn list(execution: Execution, Args { account, limit, cursor }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let only = match execution.principal.side {
         Side::Staff => account,
@@ -70,6 +81,7 @@ async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Ou
         Some(_) => Vec::new(),
         None => state.credentials.values().filter(|row| administers(&row.created.account)).collect(),
     };
+    let (listed, next_cursor) = page(listed, |row| &row.created.credential, limit, cursor.as_ref());
     let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
         let used = counts.get(&use_row(&row.created.credential)).copied().unwrap_or_default();
@@ -80,7 +92,7 @@ async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Ou
             last_used_at: (used.count > 0).then_some(used.last.into()),
         }
     };
-    Ok(Output { items: listed.into_iter().map(with_use).collect() })
+    Ok(Output { items: listed.into_iter().map(with_use).collect(), next_cursor })
 }
 
 /// How often each of these keys was used, by row name.
