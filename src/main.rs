@@ -17,11 +17,16 @@ const LAST: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     // What this process and those it starts make is its owner's alone: databases make journals, and QEMU makes sockets.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    match work(cli::parse()) {
+    let cli: Cli = cli::parse();
+    let json = cli.common.json;
+    match work(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let hint = error.downcast_ref::<CliError>().and_then(CliError::hint);
-            telemetry::last_word(cli::said(&format!("{error:#}"), hint.as_deref()));
+            let (text, known) = (format!("{error:#}"), error.downcast_ref::<CliError>());
+            if json {
+                cli::print_error(&text, known);
+            }
+            telemetry::last_word(cli::said(&text, known.and_then(CliError::hint).as_deref()));
             ExitCode::FAILURE
         }
     }

@@ -12,11 +12,16 @@
 set -euo pipefail
 umask 077
 
-backup=${1:?a directory for the copy, which must not be there yet}
+die() { echo "$(basename "$0"): $*" >&2; exit 1; }
+[ $# -ge 1 ] && [ $# -le 3 ] || die "usage: $0 BACKUP_DIR [DATABASE_URL [VAULT_DATABASE_URL]]"
+command -v pg_dump >/dev/null || die "install the program pg_dump (Debian's package postgresql-client)"
+backup=$1
+[ ! -e "$backup" ] || die "$backup is there already: name a directory that is not there yet"
 database=${2:-${FORELOG_DATABASE_URL:?the database, as FORELOG_DATABASE_URL or as the second argument}}
 if [ $# -ge 2 ]; then vault=${3:-}; else vault=${FORELOG_VAULT_DATABASE_URL:-}; fi
 unset FORELOG_DATABASE_URL FORELOG_VAULT_DATABASE_URL
 mkdir -- "$backup"
+trap '[ $? = 0 ] || rm -rf -- "$backup"' EXIT
 
 # Parts a URL from the password in it.
 part() {

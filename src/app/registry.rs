@@ -113,6 +113,7 @@ pub struct RevokedKey {
 impl LocalAdmin {
     /// Makes an account and its owner.
     pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<IssuedPassword, LocalAdminError> {
+        check_new(name, email)?;
         let (account, name) = (AccountId::new(self.clock.now(), &*self.entropy), named(name)?);
         self.rooms.vault.name_account(&account, &ScrubbedText::of(&name)).await?;
         self.add_person(account, email, side, true).await
@@ -316,6 +317,12 @@ fn labelled(label: &str, ips: Option<&Vec<String>>) -> Value {
         Some(ips) => json!({ "label": label, "ips": ips }),
         None => json!({ "label": label }),
     }
+}
+
+/// Refuses a name or an address that no account can have, before any data is made for it.
+pub fn check_new(name: &str, email: &str) -> Result<(), LocalAdminError> {
+    named(name)?;
+    address(email).map(|_| ())
 }
 
 fn named(text: &str) -> Result<String, LocalAdminError> {

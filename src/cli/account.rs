@@ -8,7 +8,7 @@ use super::named::{Name, account_of};
 use super::table::table;
 use super::{Answer, CliError, Context};
 use crate::app::local_admin::{LocalAdmin, LocalAdminError};
-use crate::app::registry::IssuedPassword;
+use crate::app::registry::{IssuedPassword, check_new};
 use crate::app::rooms;
 use crate::config::Config;
 use crate::core::principal::Side;
@@ -59,6 +59,7 @@ pub enum AccountCommand {
     /// Change an account's settings.
     #[command(after_help = "Examples:\n  forelog account set 'Example Ltd' --agents-may-enable-exec true")]
     Set {
+        /// The account: its ID or name, or the e-mail address of somebody in it.
         account: Name,
         #[arg(long, action = clap::ArgAction::Set)]
         agents_may_enable_exec: bool,
@@ -72,6 +73,7 @@ pub enum AccountCommand {
 pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         AccountCommand::Create { name, email, staff, agents_may_enable_exec } => {
+            check_new(&name, &email)?;
             let is_new = matches!(rooms::found(&context.config).await, Ok(false));
             let local_admin = context.new_local_admin().await?;
             let side = if staff { Side::Staff } else { Side::Customer };

@@ -6,7 +6,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::call_tool::{call_tool, call_tools};
+use super::call_tool::{call_pages, call_tool, call_tools};
 use super::declared::mirror;
 use super::time::format_time;
 use super::{Answer, CliError, Context, Text};
@@ -57,13 +57,13 @@ pub struct Said {
 pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         ApprovalCommand::List => {
-            let document = call_tool(context, "approval_list", json!({})).await?;
+            let document = call_pages(context, "approval_list").await?;
             let lines: Vec<String> = items(&document).iter().flat_map(lines).collect();
             let text: Text = if lines.is_empty() { "no call waits for approval".into() } else { lines.into() };
             Ok(Answer { document, text })
         }
         ApprovalCommand::Show { call } => {
-            let listed = call_tool(context, "approval_list", json!({})).await?;
+            let listed = call_tool(context, "approval_list", json!({ "id": call })).await?;
             let item = find(&listed, &call);
             let item = item.ok_or_else(|| CliError::Usage(format!("there is no call {call} that waits for a person")))?;
             let text = lines(&item).into();
@@ -81,7 +81,8 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
-    let [listed, mut document] = call_tools(context, [("approval_list", json!({})), ("approval_decide", body)]).await?;
+    let listing = ("approval_list", json!({ "id": call }));
+    let [listed, mut document] = call_tools(context, [listing, ("approval_decide", body)]).await?;
     let asked = find(&listed, &call);
     let mut text = asked.as_ref().map(lines).unwrap_or_default();
     text.push(match document["status"].as_str() {

@@ -180,10 +180,11 @@ fn no_api(status: StatusCode) -> Refusal {
 }
 
 /// A refusal that names the call on record, by which it is looked up and waited for.
-fn with_call(refusal: Refusal, call: Option<String>) -> Refusal {
-    let Some(call) = call else { return refusal };
-    let hint = refusal.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}\n"));
-    refusal.hint(format!("{hint}It is on record as {call}."))
+pub(super) fn with_call(mut refusal: Refusal, call: Option<String>) -> Refusal {
+    if let (Some(call), Some(details)) = (call, refusal.details.as_object_mut()) {
+        details.insert("call_id".into(), call.into());
+    }
+    refusal
 }
 
 /// A refusal that says with which flags the call would be let through, where it asks for something to be said on purpose.

@@ -83,11 +83,7 @@ fn flag(name: &'static str, schema: &'static Value) -> Arg {
         Form::Switch => {
             flag.value_name("true|false").value_parser(value_parser!(bool)).num_args(0..=1).default_missing_value("true")
         }
-        Form::Number => {
-            let (least, most) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
-            let range = value_parser!(i64).range(least.unwrap_or(i64::MIN)..=most.unwrap_or(i64::MAX));
-            flag.value_name("NUMBER").value_parser(range)
-        }
+        Form::Number => flag.value_name("NUMBER").value_parser(number(schema)),
         Form::Text => flag.value_name("TEXT").value_parser(text(schema)),
         Form::Texts => flag.value_name("TEXT").value_parser(text(&schema["items"])).action(ArgAction::Append),
         Form::Json => flag.value_name("JSON").value_parser(json),
@@ -110,6 +106,16 @@ fn text(schema: &'static Value) -> ValueParser {
             return Ok(text.to_owned());
         }
         Err(format!("it has {length} characters, and may have {least} to {most}"))
+    };
+    ValueParser::new(check)
+}
+
+/// A whole number as its schema bounds it.
+fn number(schema: &'static Value) -> ValueParser {
+    let (least, most) = (schema["minimum"].as_i64().unwrap_or(i64::MIN), schema["maximum"].as_i64().unwrap_or(i64::MAX));
+    let check = move |text: &str| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("it is no whole number from {least} to {most}"))
     };
     ValueParser::new(check)
 }

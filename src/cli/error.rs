@@ -157,9 +157,17 @@ impl CliError {
         Self::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) }
     }
 
-    /// What to do about it, where that is known.
+    /// What to do about it, where that is known, and under which call it is on record.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        let call = self.refusal().and_then(|refusal| refusal.details["call_id"].as_str());
+        let on_record = call.map(|call| format!("It is on record as {call}."));
+        let lines: Vec<String> = self.next_step().into_iter().chain(on_record).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// What to do about it, where that is known.
+    pub(super) fn next_step(&self) -> Option<String> {
         match (self, self.refusal()) {
             (Self::Denied(denied), _) => Some(denied.hint()),
             (_, Some(refusal)) if matches!(refusal.code, Code::Unauthenticated | Code::TokenExpired | Code::TokenRevoked) => {
@@ -174,7 +182,7 @@ impl CliError {
     }
 
     /// The refusal behind it, which says itself what to do.
-    fn refusal(&self) -> Option<&Refusal> {
+    pub(super) fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::NotLoaded(refusal)
             | Self::Refused(refusal)
@@ -255,7 +263,10 @@ impl CliError {
             }
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
             Self::Glass(_) => Some("--break-glass releases it here, on the record and with an alarm"),
-            Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
+            Self::File { .. } | Self::Export(ExportError::File(..)) => {
+                Some("check that the path is right and that this user may read and write it")
+            }
+            Self::Export(ExportError::Unread(..)) => Some("a bundle is the directory that `forelog export --out DIR` has made"),
             Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
             Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {
                 Some("check [providers] in the configuration")

@@ -11,6 +11,7 @@ use super::{Answer, CliError, Context};
 use crate::app::local_admin::LocalAdmin;
 use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::{AccountId, Position};
+use crate::core::near::did_you_mean;
 use crate::core::reading::Reading;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -86,6 +87,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
         return answer(&manifest, &format!("{}, as the manifest says", counted(manifest.count, "event")));
     }
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
+    check(&args)?;
     bundle::check_free(&out)?;
     let local_admin = context.local_admin().await?;
     let filter = filter(args, &local_admin).await?;
@@ -103,6 +105,23 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     bar.clear();
     let text = format!("{} in {}", counted(manifest.count, "event"), out.display());
     answer(&manifest, &text)
+}
+
+/// Refuses what no event can fit: a bundle of nothing would look like evidence that nothing happened.
+fn check(args: &ExportArgs) -> Result<(), CliError> {
+    if args.from.zip(args.to).is_some_and(|(from, to)| to <= from) {
+        return Err(CliError::Usage("--to is not after --from, so no event is between them".into()));
+    }
+    if args.from_position.zip(args.to_position).is_some_and(|(from, to)| to < from) {
+        return Err(CliError::Usage("--to-position is before --from-position, so no event is between them".into()));
+    }
+    let Some(tool) = &args.tool else { return Ok(()) };
+    let known = crate::tools::catalogue()?.names_on_record();
+    if known.contains(&tool.as_str()) {
+        return Ok(());
+    }
+    let meant = did_you_mean(tool, known, str::to_owned).unwrap_or_else(|| "`forelog call --help` lists the tools".to_owned());
+    Err(CliError::Usage(format!("there is no tool {tool:?}. {meant}")))
 }
 
 /// The account that is read, if it is one: what is read of a key or a VM is read of its account, and of no other.
@@ -151,9 +170,8 @@ async fn filter(args: ExportArgs, local_admin: &LocalAdmin) -> Result<Wanted, Cl
 fn answer(manifest: &Manifest, text: &str) -> Result<Answer, CliError> {
     let Manifest { count, first, last, files, .. } = manifest;
     let digest = manifest.digest()?;
-    let text = format!(
-        "{text}\nmanifest  {digest}  (SHA-256; keep it apart from the bundle: who edits the lines can edit the manifest with them)"
-    );
+    let keep = "keep it apart from the bundle: who edits the lines can edit the manifest with them";
+    let lines = vec![text.to_owned(), format!("manifest  {digest}  (SHA-256; {keep})")];
     let document = json!({ "count": count, "first": first, "last": last, "files": files, "manifest_sha256": digest });
-    Ok(Answer { document, text: text.into() })
+    Ok(Answer { document, text: lines.into() })
 }

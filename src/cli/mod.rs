@@ -18,6 +18,7 @@ mod demo;
 mod demo_data;
 mod doctor;
 mod error;
+mod error_document;
 mod export;
 mod first_call;
 mod fleet;
@@ -55,6 +56,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 pub use self::error::{CliError, said};
+pub use self::error_document::print_error;
 pub use self::suggestion::parse;
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::directory_lock::DirectoryLock;
@@ -99,7 +101,7 @@ pub struct Common {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
-    /// Print one JSON document.
+    /// Print one JSON document; an error too.
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }

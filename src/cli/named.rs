@@ -4,7 +4,7 @@
 //! that of an account whose name looks like another's;
 //! and an e-mail address names only who proved it, so nobody takes over or spoils a command by inviting it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,6 +15,7 @@ use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::label::looks_like;
 use crate::core::lineage::alive;
+use crate::core::near::{did_you_mean, near};
 use crate::core::resource::ResourceId;
 use crate::core::switch::{Target, UnknownTarget};
 
@@ -49,16 +50,35 @@ impl FromStr for TargetName {
             Ok(target) => return Ok(Self::Exact(target)),
             Err(unknown) => unknown,
         };
-        let Some((kind, name)) = text.split_once(':').filter(|(_, name)| !name.trim().is_empty()) else { return Err(unknown) };
-        match kind.trim().to_ascii_lowercase().as_str() {
+        let Some((kind, name)) = text.split_once(':') else { return Err(unknown) };
+        let kind = kind.trim().to_ascii_lowercase();
+        if matches!(kind.as_str(), "vm" | "account" | "credential") && name.trim().is_empty() {
+            return Err(UnknownTarget {
+                why: format!("Write its id or name behind the colon, such as {kind}:{}.", example(&kind)),
+                ..unknown
+            });
+        }
+        match kind.as_str() {
             "vm" => {
                 let (label, exec_only) = name.strip_suffix("/exec").map_or((name, false), |label| (label, true));
+                if let Some((label, _)) = label.rsplit_once('/').filter(|(_, part)| !near(part, ["exec"]).is_empty()) {
+                    return Err(UnknownTarget { why: format!("Did you mean vm:{label}/exec?"), ..unknown });
+                }
                 Ok(Self::Vm { label: label.trim().to_owned(), exec_only })
             }
             "account" => Ok(Self::Account(Name(name.trim().to_owned()))),
             "credential" => Ok(Self::Credential(Name(name.trim().to_owned()))),
             _ => Err(unknown),
         }
+    }
+}
+
+/// A name of this kind, as somebody would type it.
+fn example(kind: &str) -> &'static str {
+    match kind {
+        "vm" => "web-1",
+        "account" => "'Example Ltd'",
+        _ => "laptop",
     }
 }
 
@@ -83,6 +103,7 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
     let (state, vault) = (local_admin.state().await?, &local_admin.rooms.vault);
     let mut found = BTreeMap::new();
     let names = vault.account_names().await.map_err(LocalAdminError::from)?;
+    let known = || names.values().map(String::as_str);
     for id in state.accounts.values().map(|account| &account.id) {
         if let Some(own) = names.get(id.as_str()).filter(|own| looks_like(own, name)) {
             found.insert(id.clone(), own.clone());
@@ -92,7 +113,7 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
     if !found.values().any(|own| own == name) {
         found.clear();
     }
-    let Ok(email) = name.parse::<EmailAddress>() else { return one("account", name, found) };
+    let Ok(email) = name.parse::<EmailAddress>() else { return one("account", name, found, known()) };
     let mut people = vault.users_with(&email).await.map_err(LocalAdminError::from)?;
     people.retain(|person| person.role_in(&state).is_some());
     match people.iter().find(|person| person.proved) {
@@ -100,7 +121,7 @@ pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Acco
         None if people.is_empty() => None,
         None => return Err(unproved(local_admin, name, people.into_iter().map(|person| person.account)).await),
     };
-    one("account", name, found)
+    one("account", name, found, known())
 }
 
 /// Nobody has shown that the address is theirs: whoever invited it may be a stranger to the one who is meant.
@@ -133,8 +154,10 @@ pub async fn user(local_admin: &LocalAdmin, account: &AccountId, Name(name): &Na
     }
     let (state, email) = (local_admin.state().await?, name.parse::<EmailAddress>().ok());
     let people = local_admin.rooms.vault.users_of(account).await.map_err(LocalAdminError::from)?;
-    let own = people.into_iter().filter(|person| Some(&person.email) == email.as_ref() && person.role_in(&state).is_some());
-    one("person", name, own.map(|person| (person.id, name.clone())).collect())
+    let own: Vec<_> = people.into_iter().filter(|person| person.role_in(&state).is_some()).collect();
+    let found = own.iter().filter(|person| Some(&person.email) == email.as_ref());
+    let found = found.map(|person| (person.id.clone(), name.clone())).collect();
+    one("person", name, found, own.iter().map(|person| person.email.as_str()))
 }
 
 /// A VM by id or label; with an account, only one of its own.
@@ -147,7 +170,8 @@ pub async fn vm(local_admin: &LocalAdmin, account: Option<&AccountId>, Name(name
     for vm in own {
         found.insert(vm.id.clone(), format!("of {}", display_account(local_admin, &vm.account).await));
     }
-    one("vm", name, found)
+    let known = state.vms.values().filter(|vm| account.is_none_or(|account| vm.account == *account));
+    one("vm", name, found, known.map(|vm| vm.label.as_str()))
 }
 
 /// A key by id or label. One that was revoked is meant only if no other has the label; it counts beside the keys of other
@@ -168,7 +192,8 @@ pub async fn key(local_admin: &LocalAdmin, Name(name): &Name) -> Result<Credenti
         let account = display_account(local_admin, &row.created.account).await;
         found.insert(id.clone(), format!("of {account}, {stands}"));
     }
-    one("key", name, found)
+    let known = state.credentials.values().filter(|row| row.created.role.is_none());
+    one("key", name, found, known.map(|row| row.label.as_str()))
 }
 
 /// Whose it is that was named, as an answer ends, so that whoever stops it sees whether it is what they meant.
@@ -192,17 +217,37 @@ pub async fn target(local_admin: &LocalAdmin, name: TargetName) -> Result<Target
     })
 }
 
-/// The only one of that name.
-fn one<I: Display>(kind: &str, name: &str, found: BTreeMap<I, String>) -> Result<I, CliError> {
+/// The only one of that name. If there is none, what is near among `known` is offered.
+fn one<'a, I: Display>(
+    kind: &str,
+    name: &str,
+    found: BTreeMap<I, String>,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Result<I, CliError> {
     let listed: Vec<String> = found.iter().map(|(id, about)| format!("{id} ({about})")).collect();
     let mut ids = found.into_keys();
     match (ids.next(), ids.next()) {
         (Some(id), None) => Ok(id),
         (Some(_), Some(_)) => Err(CliError::Usage(format!(
-            "{name:?} is the name of {}: give the id of the {kind} that you mean",
-            listed.join(" and ")
+            "{name:?} is the name of {}: give the id of the {} that you mean",
+            listed.join(" and "),
+            spoken(kind)
         ))),
-        (None, _) if kind == "person" => Err(CliError::Usage(format!("nobody of the account has the e-mail address {name:?}"))),
-        (None, _) => Err(CliError::Usage(format!("there is no {kind} {name:?}; `forelog {kind} list` shows what is there"))),
+        (None, _) => Err(absent(kind, name, known)),
     }
+}
+
+fn absent<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> CliError {
+    let (none, list) = match kind {
+        "person" => (format!("nobody of the account has the e-mail address {name:?}"), "account"),
+        _ => (format!("there is no {} {name:?}", spoken(kind)), kind),
+    };
+    let known: BTreeSet<&str> = known.into_iter().collect();
+    let meant = did_you_mean(name, known, |near| format!("{near:?}")).map_or_else(String::new, |meant| format!(" {meant}"));
+    CliError::Usage(format!("{none}; `forelog {list} list` shows what is there.{meant}"))
+}
+
+/// A kind as a sentence has it; the command that lists it is written as it is typed.
+fn spoken(kind: &str) -> &str {
+    if kind == "vm" { "VM" } else { kind }
 }

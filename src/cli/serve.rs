@@ -15,6 +15,7 @@ use super::clock::accepting;
 use super::{Answer, CliError, Context, Text, access, print, start_check, start_warnings};
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::{App, AppError};
+use crate::config::Config;
 
 /// What `serve` takes.
 #[derive(Debug, Args)]
@@ -31,15 +32,24 @@ pub struct ServeArgs {
     pub create: bool,
 }
 
+/// The server that has these data, if one does: the port that is taken is probably its own.
+fn held(config: &Config) -> Option<AppError> {
+    let there = config.data_dir.is_dir();
+    there.then(|| DirectoryLock::of_server(config).err()).flatten().map(AppError::from)
+}
+
 /// Serves until it is told to stop.
 pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
     let config = &context.config;
-    let listener = App::listen_on(App::bind(config.listen)?)?;
     if args.create {
         access::check_data(config)?;
-        start_check::before_creating(context).await?;
     } else {
         context.check_found().await?;
+    }
+    let bound = App::bind(config.listen).map_err(|error| held(config).unwrap_or(error))?;
+    let listener = App::listen_on(bound)?;
+    if args.create {
+        start_check::before_creating(context).await?;
     }
     let directory_lock = DirectoryLock::of_server(config).map_err(AppError::from)?;
     let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));

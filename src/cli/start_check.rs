@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: checking starts nothing, writes nothing, and asks nobody outside this machine.
 
+use std::io::ErrorKind;
+
 use super::address::base_url;
 use super::checks::{Checked, Checks};
 use super::start_warnings::{exposed, in_the_clear};
@@ -111,7 +113,14 @@ async fn address(context: &Context) -> Checked {
     }
     match App::bind(context.config.listen) {
         Ok(_) => Checked::Fine,
-        Err(error) => vec![format!("{}: end the program that listens there, or change `listen`", error_chain(&error))].into(),
+        // The service's unit gives it that right, and this user has it nowhere else.
+        Err(AppError::Listen { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            Checked::Noted("not known: this user may take no port below 1024, as the service may (AmbientCapabilities)".into())
+        }
+        Err(error) => {
+            let (why, error) = (error_chain(&error), CliError::App(error));
+            vec![format!("{why}: {}", error.hint().unwrap_or_default())].into()
+        }
     }
 }
 

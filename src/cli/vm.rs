@@ -10,6 +10,7 @@ use super::{Answer, CliError, Context, fleet};
 use crate::app::local_admin::LocalAdminError;
 use crate::core::commands::vm::check_machine;
 use crate::core::id::AccountId;
+use crate::core::near::did_you_mean;
 use crate::core::state::Vm;
 use crate::providers::compute::Machine;
 
@@ -18,6 +19,9 @@ Examples:
   forelog vm import --account acc_01J… --provider sim --machine web-1 --config forelog.toml
   forelog vm import --account 'Example Ltd' --provider qemu --machine db-1 --create --config forelog.toml";
 
+/// The providers that have machines.
+const PROVIDERS: [&str; 2] = ["sim", "qemu"];
+
 /// What to do with VMs.
 #[derive(Debug, Subcommand)]
 #[command(mut_subcommand("import", |command| command.defer(|command| mirror(command, "vm_import"))))]
@@ -25,6 +29,7 @@ pub enum VmCommand {
     /// Import a provider's machine as a VM of an account.
     #[command(after_help = IMPORT)]
     Import {
+        /// The account that is to own it: its ID or name, or the e-mail address of somebody in it.
         #[arg(long)]
         account: Name,
         #[arg(long)]
@@ -113,15 +118,24 @@ async fn machines(context: &Context, provider: &str) -> Result<Vec<Machine>, Cli
     let known = fleet::machines(context).await?;
     let of_it: Vec<Machine> = known.into_iter().filter(|(name, _)| *name == provider).map(|(_, machine)| machine).collect();
     if of_it.is_empty() {
-        let text = format!("the configuration has no machines of a provider {provider:?}: see [providers.{provider}]");
-        return Err(CliError::Usage(text));
+        return Err(CliError::Usage(without(provider)));
     }
     Ok(of_it)
+}
+
+/// Why there are no machines of a provider.
+fn without(provider: &str) -> String {
+    if PROVIDERS.contains(&provider) {
+        return format!("the configuration has no machines of {provider}: set [providers.{provider}]");
+    }
+    let meant = did_you_mean(provider, PROVIDERS, str::to_owned).map_or_else(String::new, |meant| format!(". {meant}"));
+    format!("there is no provider {provider:?}, only {}{meant}", PROVIDERS.join(" and "))
 }
 
 async fn make(context: &Context, provider: &str, machine: &str) -> Result<(), CliError> {
     match fleet::open(context)?.filter(|_| provider == "qemu") {
         Some(qemu) => fleet::make(&qemu, machine).await.map(|_| ()),
-        None => Err(CliError::Usage("only a configured qemu provider can make machines".into())),
+        None if provider == "qemu" => Err(CliError::Usage(without(provider))),
+        None => Err(CliError::Usage("--create makes machines of qemu alone: leave it out, or give --provider qemu".into())),
     }
 }

@@ -162,10 +162,10 @@ fn check_scope(who: &Principal, tool: &ToolSpec, lineage: &Lineage<'_>) -> Check
         return unknown_tool();
     }
     if let Some(scope) = tool.lacks(credential.created.side, &credential.created.scopes) {
-        return refuse(
-            Refusal::new(Code::ForbiddenScope, format!("The key lacks the scope {}.", scope.as_str()))
-                .details(json!({ "scope": scope.as_str() })),
-        );
+        let text = format!("The key lacks the scope {}.", scope.as_str());
+        let is_beyond = scope.is_staff() && credential.created.side == Side::Customer;
+        let refusal = if is_beyond { Refusal::for_staff(text) } else { Refusal::new(Code::ForbiddenScope, text) };
+        return refuse(refusal.details(json!({ "scope": scope.as_str() })));
     }
     let changes = tool.administers || (tool.class != Class::Read && !tool.stops && !tool.lists());
     if changes && (who.read_only || lineage.is_read_only()) {

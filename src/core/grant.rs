@@ -121,13 +121,19 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
 fn check_holder(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
     match state.users.get(&made.user) {
         Some(member) if member.account == made.account && member.acting_role().is_some() => {
-            let within = member.acting_role().is_some_and(|role| made.scopes.is_subset(&role.scopes()));
-            let text = "The key may do more than the role of the person who is to hold it.";
-            if within { Ok(()) } else { Err(Refusal::new(Code::ForbiddenScope, text)) }
+            let may = member.acting_role().map(|role| role.scopes()).unwrap_or_default();
+            let beyond: Vec<&str> = made.scopes.difference(&may).map(|scope| scope.as_str()).collect();
+            if beyond.is_empty() { Ok(()) } else { Err(beyond_the_role(&beyond)) }
         }
         // Of whom the log says nothing is nobody.
         _ => Err(nobody()),
     }
+}
+
+fn beyond_the_role(beyond: &[&str]) -> Refusal {
+    let text = "The key may do more than the role of the person who is to hold it";
+    Refusal::new(Code::ForbiddenScope, format!("{text}: {}.", beyond.join(", ")))
+        .hint("Leave these scopes out, or let somebody hold it whose role has them.")
 }
 
 /// What is said of somebody who is not one of the account's people.

@@ -54,7 +54,7 @@ impl Epoch {
 
 /// A text that is not an identifier of the expected kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("reading an id: expected {expected}")]
+#[error("an id of this kind is {expected}")]
 pub struct IdError {
     expected: &'static str,
 }
@@ -121,7 +121,7 @@ macro_rules! ids {
         impl FromStr for $name {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let wrong = IdError { expected: concat!($prefix, "<26 characters of Crockford base 32>") };
+                let wrong = IdError { expected: concat!($prefix, " and 26 characters, as the lists show it") };
                 read($prefix, text).map(Self).ok_or(wrong)
             }
         }

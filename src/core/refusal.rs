@@ -37,6 +37,11 @@ impl Refusal {
         Self::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken: {why}.")).details(details)
     }
 
+    /// A refusal of what the staff alone may do or see, for a customer: no key that it could ask for does it.
+    pub fn for_staff(message: impl Into<String>) -> Self {
+        Self::new(Code::ForbiddenScope, message).hint("It is for the provider's staff: no key of a customer has this right.")
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

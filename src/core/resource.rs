@@ -62,7 +62,7 @@ impl ResourceId {
 impl FromStr for ResourceId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let wrong = IdError::expecting("the id of a resource: its noun's prefix and 26 characters of Crockford base 32");
+        let wrong = IdError::expecting("the prefix of its kind, such as vm_, and 26 characters, as the lists show it");
         let Some(noun) = Noun::of(text) else { return Err(wrong) };
         id::read(noun.prefix, text).map(|text| Self { noun, text }).ok_or(wrong)
     }

@@ -189,8 +189,11 @@ fn merge(path: &str, document: &mut Value, change: &Value) -> Result<usize, Refu
             *place = change.clone();
             Ok(1)
         }
-        (Value::Number(_), _) => Err(cannot(path, "takes a whole number.")),
-        _ => Err(cannot(path, "is several numbers; name each.")),
+        (Value::Object(known), _) => {
+            let all: Vec<String> = known.keys().map(|name| format!("`{}`", below_of(path, name))).collect();
+            Err(cannot(path, &format!("is several numbers; name each: {}.", all.join(", "))))
+        }
+        _ => Err(cannot(path, "takes a whole number.")),
     }
 }
 

@@ -12,6 +12,7 @@ use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::principal::{Principal, Side};
 use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
+use super::search::Field;
 use super::state::{ControlState, Credential, Vm};
 use super::switch::{Switch, Target};
 
@@ -196,6 +197,22 @@ impl Visibility {
             Self::Everything => Box::new(state.credentials.values()),
             Self::Account(account) => Box::new(state.keys_of(account)),
             Self::Key { key, .. } => Box::new(key.iter().filter_map(|id| state.credentials.get(id)).filter(|row| self.key(row))),
+        }
+    }
+
+    /// The ids of what it sees that people call so: VMs and keys by their label.
+    #[must_use]
+    pub fn labelled(&self, field: Field, label: &str, state: &ControlState) -> Vec<String> {
+        match field {
+            Field::Credential => {
+                let keys = self.keys(state).filter(|row| row.label == label && !row.is_person());
+                keys.map(|row| row.created.credential.to_string()).collect()
+            }
+            Field::Resource(noun) => {
+                let found = state.find(noun, self.account(), label).into_iter().filter(|row| self.resource(row));
+                found.map(|row| row.id.to_string()).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -29,6 +29,9 @@ pub enum ExportError {
     /// There is a bundle already.
     #[error("there is {} already, and an export is not written over", .0.display())]
     Taken(std::path::PathBuf),
+    /// A file of the bundle that is to be checked is not there, or cannot be read.
+    #[error("reading {}", .0.display())]
+    Unread(std::path::PathBuf, #[source] std::io::Error),
     /// A file of a bundle is not what its manifest says.
     #[error("the bundle is not what its manifest says: {}", escape_hidden(.0))]
     Damaged(String),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::bundle::{ExportError, LINES, MANIFEST, failed, others};
+use super::bundle::{ExportError, LINES, MANIFEST, others};
 use super::lines::Lines;
 use super::manifest::{FORMAT, FileEntry, Manifest};
 
@@ -14,7 +14,8 @@ impl Manifest {
     /// be written just as an export writes them, and nothing else may lie beside them: what nobody looks at could show another
     /// text than what was checked.
     pub fn check(dir: &Path) -> Result<Self, ExportError> {
-        let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(MANIFEST, error))?;
+        let unread = |error| ExportError::Unread(dir.join(MANIFEST), error);
+        let text = std::fs::read(dir.join(MANIFEST)).map_err(unread)?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| ExportError::Damaged(error.to_string()))?;
         if manifest.format != FORMAT {
             return Err(ExportError::Damaged(format!("its format {:?} is not {FORMAT:?}", manifest.format)));
@@ -33,11 +34,12 @@ impl Manifest {
     }
 
     fn check_file(&self, dir: &Path, entry: &FileEntry) -> Result<(), ExportError> {
-        let file = std::fs::File::open(dir.join(LINES)).map_err(|error| failed(LINES, error))?;
+        let unread = |error| ExportError::Unread(dir.join(LINES), error);
+        let file = std::fs::File::open(dir.join(LINES)).map_err(unread)?;
         let mut reader = BufReader::with_capacity(1 << 18, file);
         let (mut digest, mut bytes, mut lines) = (Sha256::new(), 0, Lines::new(self));
         let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).map_err(|error| failed(LINES, error))? > 0 {
+        while reader.read_until(b'\n', &mut line).map_err(unread)? > 0 {
             digest.update(&line);
             bytes += line.len() as u64;
             lines.check(&line)?;

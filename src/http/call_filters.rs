@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::noun::vm::VM;
 use crate::core::principal::{Principal, Side};
-use crate::core::search::{Fault, Field, Search};
+use crate::core::search::{Fault, Field, Known, Search};
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::core::visible::says_something;
-use crate::tools::{ActivityQuery, Catalogue};
+use crate::http::Http;
+use crate::tools::ActivityQuery;
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;
@@ -68,13 +70,22 @@ pub fn fits(text: &str) -> bool {
     (1..=256).contains(&text.len()) && !text.contains('\0')
 }
 
+impl Http {
+    /// Reads what this reader has typed, held against the tools that there are and the labels that they may see.
+    pub fn read_typed<T>(&self, who: &Principal, read: impl FnOnce(Known<'_>) -> T) -> T {
+        let state = self.gateway.state();
+        let (visibility, tools) = (Visibility::own(who, &state), self.gateway.control().catalogue.names_on_record());
+        read(Known { tools: &tools, ids: &|field, label| visibility.labelled(field, label, &state) })
+    }
+}
+
 impl CallFilters {
     /// The same as one line: what was typed as it was, its times written out, and the fields.
-    pub fn line(&self, now: Micros, catalogue: &Catalogue) -> Result<String, String> {
+    pub fn line(&self, now: Micros, known: Known<'_>) -> Result<String, String> {
         let typed = self.q.as_deref().unwrap_or_default();
         let typed = Search::written_out(typed, now).map_err(|fault| format!("q: {fault}."))?;
-        self.search(now, catalogue)?;
-        let fields = Self { q: None, ..self.clone() }.search(now, catalogue)?.to_string();
+        self.search(now, known)?;
+        let fields = Self { q: None, ..self.clone() }.search(now, known)?.to_string();
         Ok([typed, fields].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
     }
 
@@ -108,14 +119,13 @@ impl CallFilters {
     }
 
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
-    pub fn search(&self, now: Micros, catalogue: &Catalogue) -> Result<Search, String> {
-        let tools = catalogue.names_on_record();
+    pub fn search(&self, now: Micros, known: Known<'_>) -> Result<Search, String> {
         let typed = self.q.as_deref().unwrap_or_default();
-        let mut search = Search::parse_of(typed, now, Some(&tools)).map_err(|fault| format!("q: {fault}."))?;
+        let mut search = Search::parse_of(typed, now, Some(known)).map_err(|fault| format!("q: {fault}."))?;
         for (field, value) in self.fields() {
             let Some(value) = value else { continue };
             let unreadable = |fault: Fault| format!("{}: {}.", field.name(), fault.why);
-            search.only_of(field, value, Some(&tools)).map_err(unreadable)?;
+            search.only_of(field, value, Some(known)).map_err(unreadable)?;
         }
         let time = |name: &str, text: &str| Micros::read(text).map_err(|error| format!("{name}: {error}."));
         let from = self.from.as_deref().map(|text| time("from", text)).transpose()?;

@@ -166,10 +166,7 @@ impl Http {
     /// Leave to see what is in force: the staff's.
     pub async fn check_rules(&self, who: &Principal) -> Result<(), Refusal> {
         if who.side != Side::Staff {
-            return Err(Refusal::new(
-                Code::ForbiddenScope,
-                "What is in force is for the staff to see; account_get tells the limits.",
-            ));
+            return Err(Refusal::for_staff("What is in force is for the staff to see; account_get tells the limits."));
         }
         self.gateway.check_alive(who).await
     }

@@ -9,11 +9,18 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use crate::core::near::did_you_mean;
+
 /// Why a query cannot be read. Names no parameter but ours, and no value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
     /// There is a parameter that is not known here.
-    Unknown(String),
+    Unknown {
+        /// Those that are.
+        known: String,
+        /// Which of them was probably meant, as a question.
+        meant: Option<String>,
+    },
     /// This one is there more than once.
     Twice(String),
     /// This one is not there.
@@ -27,8 +34,10 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(known) => {
-                write!(f, "The query has a parameter that is not known here; there are: {known}.")
+            Self::Unknown { known, .. } if known.is_empty() => f.write_str("The query has a parameter, and none is known here."),
+            Self::Unknown { known, meant } => {
+                write!(f, "The query has a parameter that is not known here; there are: {known}.")?;
+                meant.iter().try_for_each(|meant| write!(f, " {meant}"))
             }
             Self::Twice(name) => write!(f, "The query has {name} more than once."),
             Self::Missing(name) => write!(f, "The query lacks {name}."),
@@ -40,13 +49,19 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+impl Fault {
+    fn unknown(name: &str, known: &[&str]) -> Self {
+        Self::Unknown { known: known.join(", "), meant: did_you_mean(name, known.iter().copied(), str::to_owned) }
+    }
+}
+
 impl Error for Fault {
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self::Malformed
     }
 
-    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        Self::Unknown(known.join(", "))
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Self::unknown(name, known)
     }
 
     fn missing_field(name: &'static str) -> Self {
@@ -74,7 +89,7 @@ pub fn arguments(query: &str, known: &Map<String, Value>) -> Result<Map<String, 
     let mut given = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let Some(schema) = known.get(&*name) else {
-            return Err(Fault::Unknown(known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
+            return Err(Fault::unknown(&name, &known.keys().map(String::as_str).collect::<Vec<_>>()));
         };
         let read = value_of(&value, schema).ok_or_else(|| Fault::Unreadable(name.clone().into_owned()))?;
         if given.insert(name.clone().into_owned(), read).is_some() {

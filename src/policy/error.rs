@@ -17,7 +17,7 @@ pub enum PolicyError {
         why: io::Error,
     },
     /// There is nothing in it that could permit or forbid.
-    #[error("there is no policy in {0}")]
+    #[error("there is no policy in {0}: policies are in files that end in .cedar")]
     Empty(String),
     /// A file is not what it should be.
     #[error("{file}{}: {message}{}", .at.as_ref().map_or_else(String::new, |at| format!(":{at}")), .at.as_ref().map_or_else(String::new, Place::excerpt))]

@@ -43,15 +43,23 @@ impl Place {
 
     /// The first place outside comments where a text has this.
     pub(super) fn find(text: &str, wanted: &str) -> Option<Self> {
+        Self::all(text, wanted).next()
+    }
+
+    /// The last one.
+    pub(super) fn find_last(text: &str, wanted: &str) -> Option<Self> {
+        Self::all(text, wanted).last()
+    }
+
+    /// The first place of each line.
+    fn all<'a>(text: &'a str, wanted: &'a str) -> impl Iterator<Item = Self> + 'a {
         let mut begin = 0;
-        for line in text.split_inclusive('\n') {
-            let said = line.split("//").next().unwrap_or_default();
-            if let Some(at) = said.find(wanted) {
-                return Self::of(text, begin + at..begin + at + wanted.len());
-            }
+        text.split_inclusive('\n').filter_map(move |line| {
+            let start = begin;
             begin += line.len();
-        }
-        None
+            let at = start + line.split("//").next().unwrap_or_default().find(wanted)?;
+            Self::of(text, at..at + wanted.len())
+        })
     }
 
     /// The line, with a mark under what is meant.

@@ -66,9 +66,14 @@ impl Set {
             for policy in read_file(file, text)? {
                 let id = policy.id().to_string();
                 if let Some((other, _)) = file_of.insert(id.clone(), named) {
-                    return Err(PolicyError::invalid(file, format!("the id {id:?} is used twice, first in {other}")));
+                    let again = if file == other {
+                        Place::find_last(text, &format!("{id:?}"))
+                    } else {
+                        Place::find(text, &format!("{id:?}"))
+                    };
+                    return Err(PolicyError::at(file, again, format!("the id {id:?} is used twice, first in {other}")));
                 }
-                set.add(file, &id, &policy)?;
+                set.add(named, &id, &policy)?;
                 if let Some(misspelt) = is_new.then(|| misspelt(&set.words, &policy)).flatten() {
                     let place = Place::find(text, &format!("{:?}", misspelt.literal));
                     return Err(PolicyError::at(file, place, format!("policy {id:?}: {}", misspelt.why)));
@@ -84,8 +89,8 @@ impl Set {
         Ok(set)
     }
 
-    fn add(&mut self, file: &str, id: &str, policy: &Policy) -> Result<(), PolicyError> {
-        let failing = |message: String| PolicyError::invalid(file, message);
+    fn add(&mut self, (file, text): &(String, String), id: &str, policy: &Policy) -> Result<(), PolicyError> {
+        let failing = |message: String| PolicyError::at(file, place_of(text, policy), message);
         let hold = hold_of(policy).map_err(|fault| failing(format!("{id}: {fault}")))?;
         if policy.annotation("shadow").is_none() {
             self.holds.extend(hold.map(|hold| (id.to_owned(), hold)));
@@ -224,8 +229,8 @@ const ANNOTATIONS: [&str; 6] = ["id", "hold", "approver", "second_person", "sepa
 /// The policies of one file, each under its `@id`, in the file's order.
 fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
     let set: PolicySet = text.parse().map_err(|errors| unparsed(file, text, &errors))?;
-    if set.templates().next().is_some() {
-        return Err(PolicyError::invalid(file, "templates are not supported".into()));
+    if let Some(template) = set.templates().next() {
+        return Err(PolicyError::at(file, place_of(text, template), "templates are not supported".into()));
     }
     if set.is_empty() {
         return Err(PolicyError::Empty(file.to_owned()));
@@ -251,8 +256,17 @@ fn named(file: &str, text: &str, policy: &Policy) -> Result<Policy, PolicyError>
     }
     match policy.annotation("id") {
         Some(id) if !id.trim().is_empty() => Ok(policy.new_id(PolicyId::new(id))),
-        _ => Err(PolicyError::invalid(file, format!("every policy needs an @id: {policy}"))),
+        _ => Err(PolicyError::at(
+            file,
+            place_of(text, policy),
+            "every policy needs an @id, such as @id(\"no-night-shift\")".into(),
+        )),
     }
+}
+
+/// Where a policy begins: its text is as it was written.
+fn place_of(text: &str, policy: &impl ToString) -> Option<Place> {
+    Place::find(text, policy.to_string().lines().next()?)
 }
 
 fn validate(

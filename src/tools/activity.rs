@@ -14,7 +14,8 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
-use crate::core::search::{Fault, Field, Search};
+use crate::core::search::{Field, Known, Search};
+use crate::core::time::Micros;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&LIST];
@@ -103,11 +104,20 @@ struct Listed {
 }
 
 async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
-    let Args { vm, tool, outcome, code, from, to, q, limit, cursor } = args;
-    let (from, to) = (from.map(|from| from.0), to.map(|to| to.0));
-    let tools = execution.ports.names_on_record();
-    let mut search = Search::parse_of(&q.unwrap_or_default(), execution.ports.clock.now(), Some(&tools))
-        .map_err(|fault| unreadable("q", &fault))?;
+    let (limit, cursor) = (args.limit, args.cursor.clone());
+    let now = execution.ports.clock.now();
+    let search = execution.read_typed(|known| search(args, now, known))?;
+    let query = ActivityQuery { visibility: execution.visibility(), search, commands: true, limit, cursor, as_of: None };
+    let page = execution.ports.activity.list(query).await?;
+    let items = page.items.into_iter().map(to_listed).collect();
+    Ok(Output { items, next_cursor: page.next_cursor, as_of: page.as_of })
+}
+
+/// What is looked for.
+fn search(args: Args, now: Micros, known: Known<'_>) -> Result<Search, Refusal> {
+    let Args { vm, tool, outcome, code, from, to, q, .. } = args;
+    let typed = q.unwrap_or_default();
+    let mut search = Search::parse_of(&typed, now, Some(known)).map_err(|fault| unreadable("q", &fault.to_string()))?;
     for (name, field, value) in [
         ("vm", Field::Resource(&VM), vm),
         ("tool", Field::Tool, tool),
@@ -115,18 +125,16 @@ async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
         ("code", Field::Code, code),
     ] {
         if let Some(value) = value {
-            search.only_of(field, value, Some(&tools)).map_err(|fault| unreadable(name, &fault))?;
+            search.only_of(field, value, Some(known)).map_err(|fault| unreadable(name, &fault.why))?;
         }
     }
+    let (from, to) = (from.map(|from| from.0), to.map(|to| to.0));
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
-    let query = ActivityQuery { visibility: execution.visibility(), search, commands: true, limit, cursor, as_of: None };
-    let page = execution.ports.activity.list(query).await?;
-    let items = page.items.into_iter().map(to_listed).collect();
-    Ok(Output { items, next_cursor: page.next_cursor, as_of: page.as_of })
+    Ok(search)
 }
 
-fn unreadable(argument: &str, fault: &Fault) -> Refusal {
-    Refusal::new(Code::ValidationFailed, format!("{argument} cannot be read: {fault}."))
+fn unreadable(argument: &str, why: &str) -> Refusal {
+    Refusal::new(Code::ValidationFailed, format!("{argument} cannot be read: {why}."))
 }
 
 fn to_listed(record: CallRecord) -> Listed {

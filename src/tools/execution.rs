@@ -19,6 +19,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::scrub::scrub_text;
+use crate::core::search::Known;
 use crate::core::state::ControlState;
 use crate::core::tool::ToolSpec;
 use crate::core::visibility::Visibility;
@@ -84,6 +85,13 @@ impl Execution {
     #[must_use]
     pub fn visibility(&self) -> Visibility {
         Visibility::own(&self.principal, &self.state())
+    }
+
+    /// Reads what the caller has typed, held against the tools that there are and the labels that they may see.
+    pub fn read_typed<T>(&self, read: impl FnOnce(Known<'_>) -> T) -> T {
+        let (state, tools) = (self.state(), self.ports.names_on_record());
+        let visibility = Visibility::own(&self.principal, &state);
+        read(Known { tools: &tools, ids: &|field, label| visibility.labelled(field, label, &state) })
     }
 
     /// The provider of what the call is about.

@@ -5,11 +5,12 @@
 //! library shows through.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::core::code::Code;
 use crate::core::near::did_you_mean;
 use crate::core::refusal::Refusal;
+use crate::core::visible::counted;
 
 /// At most so many faults are told.
 const TOLD: usize = 8;
@@ -35,8 +36,16 @@ pub(super) fn meant(schema: &Value, args: &Value) -> Option<String> {
     let (known, given) = (schema["properties"].as_object()?, args.as_object()?);
     given.iter().find_map(|(name, value)| match known.get(name) {
         Some(below) => meant(below, value),
-        None => did_you_mean(name, known.keys().map(String::as_str), str::to_owned),
+        None => did_you_mean(name, known.keys().map(String::as_str), str::to_owned).or_else(|| longer(name, known)),
     })
+}
+
+/// The only name of ours that has this one as its first or last word, such as `vm_id` for `vm` or `id`.
+fn longer(name: &str, known: &Map<String, Value>) -> Option<String> {
+    let (first, last) = (format!("{name}_"), format!("_{name}"));
+    let mut found = known.keys().filter(|own| own.starts_with(&first) || own.ends_with(&last));
+    let (one, other) = (found.next()?, found.next());
+    other.is_none().then(|| format!("Did you mean {one}?"))
 }
 
 /// A fault in words: which argument, what it has to be, and of what type it was.
@@ -68,10 +77,10 @@ fn said(error: &jsonschema::ValidationError<'_>) -> String {
         }
         ValidationErrorKind::Minimum { limit } => format!("{name} must be at least {limit}"),
         ValidationErrorKind::Maximum { limit } => format!("{name} must be at most {limit}"),
-        ValidationErrorKind::MinLength { limit } => format!("{name} must have at least {limit} characters"),
-        ValidationErrorKind::MaxLength { limit } => format!("{name} must have at most {limit} characters"),
-        ValidationErrorKind::MinItems { limit } => format!("{name} must have at least {limit} items"),
-        ValidationErrorKind::MaxItems { limit } => format!("{name} must have at most {limit} items"),
+        ValidationErrorKind::MinLength { limit } => format!("{name} must have at least {}", counted(*limit, "character")),
+        ValidationErrorKind::MaxLength { limit } => format!("{name} must have at most {}", counted(*limit, "character")),
+        ValidationErrorKind::MinItems { limit } => format!("{name} must have at least {}", counted(*limit, "item")),
+        ValidationErrorKind::MaxItems { limit } => format!("{name} must have at most {}", counted(*limit, "item")),
         ValidationErrorKind::Pattern { pattern } => match id_prefix(pattern) {
             Some(prefix) => format!("{name} must be {prefix} followed by 26 characters, as the lists show it"),
             None => format!("{name} must have the form {pattern}"),

@@ -381,7 +381,7 @@ fn catalogue_what_does_not_fit_is_said_in_words() {
             json!({ "id": "x", "reason": "over" }),
             "id must be swi_ followed by 26 characters, as the lists show it.",
         ),
-        ("vm_get", json!({ "vm_id": "" }), "vm_id must have at least 1 characters."),
+        ("vm_get", json!({ "vm_id": "" }), "vm_id must have at least 1 character."),
     ] {
         let (message, hint) = said(name, args);
         assert_eq!(message, format!("The arguments do not fit the schema: {words}"));

@@ -87,6 +87,7 @@ mod notices;
 mod operate;
 mod outbound;
 mod packaging;
+mod paged;
 mod pipe;
 mod pipe_wire;
 mod policy;

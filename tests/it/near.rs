@@ -242,3 +242,23 @@ async fn near_an_unknown_tools_name_is_on_record_for_its_account_alone() {
     assert!(staff.page(&line(&all)).await.contains("mcp__files__read"));
     assert!(staff.page(&line(&one)).await.contains("unknown tool"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_a_label_in_a_search_is_answered_with_the_id_that_is_meant() {
+    let house = ConsoleServer::open().await;
+    let (key, vm) = (&house.one.key, house.one.vm.as_str());
+    for (label, told) in [("one-web-1", format!("write {vm}")), ("other-web-1", "a word finds its label".to_owned())] {
+        let by_line = house.read(key, &format!("/api/v1/calls?q=vm:{label}")).await;
+        let by_field = house.read(key, &format!("/api/v1/calls?vm={label}")).await;
+        let counted = house.read(key, &format!("/api/v1/calls/histogram?vm={label}")).await;
+        let by_tool = house.call(key, "activity_list", json!({ "vm": label })).await;
+        let taken = house.call(key, "export_create", json!({ "q": format!("vm:{label}"), "form": "csv" })).await;
+        for answer in [by_line, by_field, counted, by_tool, taken] {
+            assert_eq!(answer.code(), "validation_failed", "{answer:?}");
+            assert!(said(&answer).contains(&told), "{label}: {answer:?}");
+        }
+    }
+    let staff = house.investigator().await;
+    let led = staff.get("/console/search?q=vm:one-web-1").await;
+    assert!(led.header("location").contains(vm), "staff are led to the line with the id: {led:?}");
+}

@@ -124,7 +124,7 @@ fn policy_faults_name_the_file() {
         ("permit (principal", "a.cedar"),
         (r#"@id("x") permit (principal, action, resource) when { context.arguments == 1 };"#, "arguments"),
         (r#"@id("x") permit (principal, action, resource) when { principal.side == 1 };"#, "policy \"x\": "),
-        ("permit (principal, action, resource);", "needs an @id"),
+        ("\n permit (principal, action, resource);", "a.cedar:2:2: every policy needs an @id"),
         (r#"@id("x") @holds("y") permit (principal, action, resource);"#, "unknown annotation @holds"),
         (r#"@id("x") @hold("") permit (principal, action, resource);"#, "needs a text"),
         (r#"@id("x") @separate permit (principal, action, resource);"#, "there is none"),
@@ -136,7 +136,7 @@ fn policy_faults_name_the_file() {
     for (text, names) in faults {
         let error = refusal(&[("a.cedar", text)]);
         let said = error.to_string();
-        assert!(matches!(&error.error, PolicyError::Invalid { file, .. } if file == "a.cedar"), "{text}: {said}");
+        assert!(matches!(&error.error, PolicyError::Invalid { file, at: Some(_), .. } if file == "a.cedar"), "{text}: {said}");
         assert!(said.contains(names), "{text}: {said}");
     }
 }

@@ -120,3 +120,43 @@ async fn rest_who_may_not_answer_reads_that_there_is_nothing_to_answer() {
     assert!(app.events("approval_decided").await.is_empty());
     caller.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_calls_that_wait_are_listed_in_pages_and_one_by_one() {
+    let app = holding().await;
+    let (agent, boss, operator) = (app.key(|_| {}).await, app.answering().await, app.stranger(Side::Staff).await);
+    let list = |key, query: String| send(app.ask(key, Method::GET, &format!("/api/v1/approvals{query}")));
+    let count = |page: &Value| page["items"].as_array().map_or(0, Vec::len);
+    let (mut callers, mut held) = (Vec::new(), Vec::new());
+    for n in 1..=3 {
+        callers.push(tokio::spawn(send(app.ask(&agent, Method::POST, "/api/v1/tools/probe_write").json(&json!({})))));
+        let waiting = async {
+            while count(&list(&boss, String::new()).await.json()) < n {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it should be held");
+    }
+    let mut query = "?limit=1".to_owned();
+    loop {
+        let page = list(&boss, query).await.json();
+        assert_eq!(count(&page), 1, "{page}");
+        held.push(page["items"][0]["id"].as_str().expect("an id").to_owned());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        query = format!("?limit=1&cursor={next}");
+    }
+    let whole = list(&boss, String::new()).await.json();
+    assert_eq!(
+        whole["items"].as_array().expect("items").iter().map(|item| &item["id"]).collect::<Vec<_>>(),
+        held.iter().collect::<Vec<_>>()
+    );
+    assert_eq!((held.len(), &whole["next_cursor"]), (3, &Value::Null));
+    let one = list(&boss, format!("?id={}", held[1])).await.json();
+    assert_eq!((count(&one), &one["items"][0]["id"]), (1, &json!(held[1])));
+    let foreign = format!("?cursor={}/{}", operator.account, held[0]);
+    for wrong in ["?cursor=abc".to_owned(), format!("?cursor={}", held[0]), foreign] {
+        let refused = list(&boss, wrong).await;
+        assert_eq!(refused.code(), "validation_failed", "{refused:?}");
+    }
+    callers.iter().for_each(JoinHandle::abort);
+}

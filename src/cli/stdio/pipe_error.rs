@@ -6,9 +6,9 @@ use crate::core::refusal::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub enum PipeError {
     /// Not an address of a server.
-    #[error("--url {url}: {why}")]
+    #[error("{url}: {why}")]
     Url {
-        /// The address, as it may be shown.
+        /// The flag with the address, as it may be shown.
         url: String,
         /// What is wrong with it.
         why: &'static str,

@@ -183,13 +183,13 @@ fn endpoint(text: &str, place: Place) -> Result<Uri, PipeError> {
     url.as_str().parse().map_err(|_| unfit("it is no URL"))
 }
 
-/// A URL as it may be shown.
+/// The flag with its URL as it may be shown: nothing of what is no URL, which may be a secret.
 fn without_secrets(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return "what --url names".to_owned() };
+    let Ok(mut url) = Url::parse(text) else { return "--url".to_owned() };
     url.set_query(None);
     // A URL without a host has no user either.
     let _ = (url.set_username(""), url.set_password(None));
-    url.to_string()
+    format!("--url {url}")
 }
 
 /// Connects to the socket in a data directory.

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::terms::{Fault, Field, MAX_COUNT, MAX_PARTS, Search, Term, Tools, Word, nearest};
+use super::terms::{Fault, Field, Known, MAX_COUNT, MAX_PARTS, Search, Term, Word, nearest};
 use super::words::{MAX_LENGTH, looked_for, words};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
@@ -44,11 +44,11 @@ impl Search {
         Self::parse_of(line, now, None)
     }
 
-    /// Reads a line as somebody typed it; a condition on a tool that is none of `tools` is refused.
-    pub fn parse_of(line: &str, now: Micros, tools: Tools<'_>) -> Result<Self, Fault> {
+    /// Reads a line as somebody typed it; a value that is none of what is known is refused, and what was meant is named.
+    pub fn parse_of(line: &str, now: Micros, known: Option<Known<'_>>) -> Result<Self, Fault> {
         let mut search = Self::default();
         for item in items(line)? {
-            search.read(&item, now, tools)?;
+            search.read(&item, now, known)?;
             if search.terms.len() + search.words.len() > MAX_COUNT {
                 return Err(item.fault("there are more than 20 conditions"));
             }
@@ -73,7 +73,7 @@ impl Search {
         Ok(items(line)?.into_iter().map(written).collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 
-    fn read(&mut self, item: &Item, now: Micros, tools: Tools<'_>) -> Result<(), Fault> {
+    fn read(&mut self, item: &Item, now: Micros, known: Option<Known<'_>>) -> Result<(), Fault> {
         let (without, text) = match item.text.strip_prefix('-').filter(|rest| !item.quoted && !rest.is_empty()) {
             Some(rest) => (true, rest),
             None => (false, item.text.as_str()),
@@ -87,24 +87,30 @@ impl Search {
                 self.since(Micros(now.0.saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)).max(0)));
                 Ok(())
             }
-            Some((name, values)) => self.read_term(item, (name, values), without, tools),
+            Some((name, values)) => self.read_term(item, (name, values), without, known),
         }
     }
 
-    fn read_term(&mut self, item: &Item, (name, values): (&str, &str), without: bool, tools: Tools<'_>) -> Result<(), Fault> {
+    fn read_term(
+        &mut self,
+        item: &Item,
+        (name, values): (&str, &str),
+        without: bool,
+        known: Option<Known<'_>>,
+    ) -> Result<(), Fault> {
         let field = Field::named(name).ok_or_else(|| {
-            let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).chain(["created", "last"]).collect();
+            let fields: Vec<&str> = Field::ALL.iter().map(|field| field.name()).chain(["created", "last"]).collect();
             item.fault(format!(
                 "there is no field of this name{}; there are {}. Put text with a colon in quotes",
-                nearest(name, known.iter().copied()),
-                known.join(", ")
+                nearest(name, fields.iter().copied()),
+                fields.join(", ")
             ))
         })?;
         let values = split_values(values);
         if values.len() > MAX_COUNT {
             return Err(item.fault("there are more than 20 values"));
         }
-        if let Some(why) = values.iter().find_map(|value| field.fault(value, tools)) {
+        if let Some(why) = values.iter().find_map(|value| field.fault(value, known)) {
             return Err(item.fault(why));
         }
         self.terms.push(Term { field, values, without });
@@ -290,6 +296,8 @@ mod tests {
             ("vm:web-1", 1, "its id"),
             ("ip:here", 1, "address"),
             ("via:pigeon", 1, "mcp, rest"),
+            ("via:mpc", 1, "(near is mcp)"),
+            ("outcome:refusd", 1, "(near is refused)"),
             ("toool:x", 1, "(near is tool)"),
             ("code:kil_switch_engaged", 1, "(near is kill_switch_engaged)"),
             ("a %%", 3, "no letter"),
@@ -300,7 +308,27 @@ mod tests {
             assert_eq!(at, column, "{line}: {told}");
             assert!(told.contains(why), "{line}: {told}");
         }
-        let typed = |line: &str| Search::parse_of(line, NOW, Some(&["vm_get", "vm_power", "unknown"]));
+        let ids = |field: Field, label: &str| match (field.name(), label) {
+            ("vm", "web-1") => vec!["vm_1".to_owned()],
+            ("credential", "ci") => vec!["key_1".to_owned(), "key_2".to_owned()],
+            _ => Vec::new(),
+        };
+        let typed =
+            |line: &str| Search::parse_of(line, NOW, Some(Known { tools: &["vm_get", "vm_power", "unknown"], ids: &ids }));
+        for (line, told) in [
+            ("vm:web-1", "a VM is named by its id: write vm_1"),
+            ("vm:web-2", "a VM is named by its id; a word finds its label"),
+            (
+                "key:ci",
+                "a key is named by its id: key_1, key_2 have this label, so write one of these, or all with commas between",
+            ),
+            ("credential:laptop", "a key is named by its id"),
+            ("user:ci", "a person is named by their id"),
+        ] {
+            assert_eq!(typed(line).unwrap_err().why, told, "{line}");
+        }
+        let key = "key_01KDVDNA010000000000000000";
+        assert_eq!(read(&format!("key:{key}")), read(&format!("credential:{key}")));
         let why = typed("web tool:vm_get,vm_pwer").unwrap_err();
         assert_eq!(why.column, 5);
         assert!(why.why.starts_with("there is no tool of this name (near is vm_power); tool:unknown"), "{}", why.why);

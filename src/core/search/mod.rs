@@ -8,4 +8,4 @@ mod line;
 mod terms;
 pub mod words;
 
-pub use terms::{Fault, Field, Search, Term, Word};
+pub use terms::{Fault, Field, Known, MAX_COUNT, Search, Term, Word};

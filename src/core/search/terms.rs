@@ -14,7 +14,7 @@ use crate::core::resource::ResourceId;
 use crate::core::time::Micros;
 
 /// Most conditions, values of one condition, and words.
-pub(super) const MAX_COUNT: usize = 20;
+pub const MAX_COUNT: usize = 20;
 
 /// Most words of the index that a search looks for: each costs a digest for every month (`log::word_digests`), and a bound value.
 pub(super) const MAX_PARTS: usize = 64;
@@ -88,12 +88,14 @@ impl Field {
         }
     }
 
+    /// The field of this name; a credential is called a key by everybody who has one.
     pub(super) fn named(name: &str) -> Option<Self> {
+        let name = if name == "key" { Self::Credential.name() } else { name };
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
     /// Why no call can have this value.
-    pub(super) fn fault(self, value: &str, tools: Tools<'_>) -> Option<String> {
+    pub(super) fn fault(self, value: &str, known: Option<Known<'_>>) -> Option<String> {
         let is = |known: bool, why: &str| (!known).then(|| why.to_owned());
         match self {
             _ if value.is_empty() => is(false, "there is no value"),
@@ -101,38 +103,62 @@ impl Field {
             _ if value.contains('\0') => is(false, "a value may hold no NUL"),
             Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
             Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),
-            Self::Credential => is(value.parse::<CredentialId>().is_ok(), "a key is named by its id"),
-            Self::Resource(noun) => is(
-                value.parse::<ResourceId>().is_ok_and(|id| id.noun() == noun),
-                "this is named by its id; a word finds its label",
-            ),
+            Self::Credential => {
+                let is_id = value.parse::<CredentialId>().is_ok();
+                (!is_id).then(|| format!("a key is named by its id{}", ids(self, value, known, "")))
+            }
+            Self::Resource(noun) => {
+                let is_id = value.parse::<ResourceId>().is_ok_and(|id| id.noun() == noun);
+                let of =
+                    |title: &str| format!("a {title} is named by its id{}", ids(self, value, known, "; a word finds its label"));
+                (!is_id).then(|| of(noun.title))
+            }
             Self::Switch => is(value.parse::<SwitchId>().is_ok(), "a switch is named by its id"),
             Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
             Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),
             Self::Via => {
                 let [rest @ .., last] = Via::ALL.map(Via::as_str);
-                (!word::<Via>(value)).then(|| format!("a call came in over {} or {last}", rest.join(", ")))
+                let near = nearest(value, Via::ALL.map(Via::as_str));
+                (!word::<Via>(value)).then(|| format!("a call came in over {} or {last}{near}", rest.join(", ")))
             }
             Self::Outcome => {
-                let all = Status::ALL.iter().map(|status| status.as_str());
-                (!word::<Status>(value)).then(|| format!("an outcome is a status: {}", all.collect::<Vec<_>>().join(", ")))
+                let all: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+                let near = nearest(value, all.iter().copied());
+                (!word::<Status>(value)).then(|| format!("an outcome is a status: {}{near}", all.join(", ")))
             }
             Self::Code => {
                 let all = Code::ALL.iter().map(|code| code.as_str());
                 (!word::<Code>(value)).then(|| format!("this is not one of the documented codes{}", nearest(value, all)))
             }
-            Self::Tool => no_tool(value, tools),
+            Self::Tool => no_tool(value, known),
             Self::Session | Self::Policy => None,
         }
     }
 }
 
-/// Names of the tools that calls may have on record; none for a search that was checked when it was recorded.
-pub type Tools<'a> = Option<&'a [&'static str]>;
+/// What a line that somebody types is held against; a search that was checked when it was recorded is read without.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Names of the tools that calls may have on record.
+    pub tools: &'a [&'static str],
+    /// The ids of what the reader may see that a field calls so.
+    pub ids: &'a (dyn Fn(Field, &str) -> Vec<String> + Sync),
+}
+
+/// Which ids a name stands for, among what the reader may see; else what to do instead.
+fn ids(field: Field, name: &str, known: Option<Known<'_>>, or: &str) -> String {
+    let mut found = known.map(|known| (known.ids)(field, name)).unwrap_or_default();
+    found.truncate(MAX_COUNT);
+    match found.as_slice() {
+        [] => or.to_owned(),
+        [one] => format!(": write {one}"),
+        several => format!(": {} have this label, so write one of these, or all with commas between", several.join(", ")),
+    }
+}
 
 /// Why no call on record has this tool.
-fn no_tool(value: &str, tools: Tools<'_>) -> Option<String> {
-    let tools = tools.filter(|tools| !tools.contains(&value))?;
+fn no_tool(value: &str, known: Option<Known<'_>>) -> Option<String> {
+    let tools = known.map(|known| known.tools).filter(|tools| !tools.contains(&value))?;
     let near = nearest(value, tools.iter().copied());
     Some(format!("there is no tool of this name{near}; tool:unknown finds the calls of tools that there are not"))
 }
@@ -224,9 +250,9 @@ impl Search {
     }
 
     /// The same of a value that somebody gave, which may be mistyped.
-    pub fn only_of(&mut self, field: Field, value: impl Into<String>, tools: Tools<'_>) -> Result<(), Fault> {
+    pub fn only_of(&mut self, field: Field, value: impl Into<String>, known: Option<Known<'_>>) -> Result<(), Fault> {
         let value = value.into();
-        field.fault(&value, tools).map_or(Ok(()), |why| Err(Fault { column: 1, why }))?;
+        field.fault(&value, known).map_or(Ok(()), |why| Err(Fault { column: 1, why }))?;
         self.terms.push(Term { field, values: vec![value], without: false });
         Ok(())
     }

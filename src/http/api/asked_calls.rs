@@ -30,8 +30,8 @@ impl AskedCalls {
     /// What the filters ask for.
     pub fn of(http: &Http, who: &Principal, filters: &CallFilters) -> Result<Self, Problem> {
         let (note, commands) = (json!(filters), filters.reads_commands(who));
-        let control = http.gateway.control();
-        let search = filters.search(control.ports.clock.now(), &control.catalogue).map_err(Problem::malformed)?;
+        let now = http.gateway.control().ports.clock.now();
+        let search = http.read_typed(who, |known| filters.search(now, known)).map_err(Problem::malformed)?;
         let whose = http.gateway.state().owner_of_found(&search);
         Ok(Self { note, search, commands, whose })
     }

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::code::Code;
 use crate::core::engagement::WHY_STAFF_ASK;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
@@ -32,9 +31,7 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: Asked) -> Result<FoundAccounts, Problem> {
     if caller.principal.side != Side::Staff {
-        return Err(
-            Refusal::new(Code::ForbiddenScope, "Accounts are for the staff to see; account_get tells of the own one.").into()
-        );
+        return Err(Refusal::for_staff("Accounts are for the staff to see; account_get tells of the own one.").into());
     }
     let q = asked.q.unwrap_or_default();
     if q.chars().count() > LONGEST {

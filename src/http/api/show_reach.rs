@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::code::Code;
 use crate::core::engagement::{WHY_STAFF_ASK, check_target};
 use crate::core::principal::Side;
 use crate::core::reading::Reading;
@@ -56,7 +55,7 @@ async fn read(
     ReachQuery { target, reason }: ReachQuery,
 ) -> Result<Reach, Problem> {
     if caller.principal.side != Side::Staff {
-        return Err(Refusal::new(Code::ForbiddenScope, "What a switch reaches is for the staff to see.").into());
+        return Err(Refusal::for_staff("What a switch reaches is for the staff to see.").into());
     }
     let target: Target = target.parse().map_err(|error: UnknownTarget| Problem::malformed(error.to_string()))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });

@@ -115,7 +115,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
     let now = request.http.gateway.control().ports.clock.now();
-    let export = narrow.line(now, &request.http.gateway.control().catalogue).ok();
+    let export = request.http.read_typed(&request.principal, |known| narrow.line(now, known)).ok();
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
@@ -219,7 +219,7 @@ pub async fn query_again(request: &SignedInRequest, asked: &CallFilters) -> Resu
 
 /// What is looked for, and the account that it is about; staff who look at several have said why.
 fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result<(Search, Option<AccountId>), PageError> {
-    let search = asked.search(now, &request.http.gateway.control().catalogue);
+    let search = request.http.read_typed(&request.principal, |known| asked.search(now, known));
     let search = search.map_err(|why| PageError::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     if request.is_staff() && search.value(Field::Account).is_none() && request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
@@ -320,7 +320,7 @@ mod tests {
         let asked = read(&pairs(&[("who", "all"), ("q", " web* "), ("tool", ""), ("vm", " ")])).expect("filters");
         assert_eq!((asked.q.as_deref(), asked.tool, asked.vm), (Some("web*"), None, None));
         let strange = read(&pairs(&[("owner", "me")])).expect_err("an unknown filter");
-        assert!(matches!(&strange, Fault::Unknown(known) if known.contains("credential")), "{strange}");
+        assert!(matches!(&strange, Fault::Unknown { known, .. } if known.contains("credential")), "{strange}");
         assert_eq!(read(&pairs(&[("tool", "vm_get"), ("tool", "vm_exec")])).err(), Some(Fault::Twice("tool".into())));
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
-use super::activity::Row;
+use super::activity::{Pairs, Row};
+use super::address::encoded;
 use super::answer::{check_said_why, refused, submit};
 use super::approval_history::{Decided, decided, listed};
 use super::engaged::names;
@@ -37,6 +38,8 @@ struct Approvals {
     waiting: Vec<Waiting>,
     decided: Vec<Decided>,
     trouble: Option<String>,
+    /// Where the calls are that do not fit on this page.
+    next: Option<String>,
 }
 
 /// A call that waits.
@@ -63,8 +66,9 @@ struct Waiting {
 }
 
 /// The inbox.
-pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
-    inbox(&request, None).await
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
+    let cursor = pairs.into_iter().find_map(|(name, value)| (name == "cursor").then_some(value));
+    inbox(&request, None, cursor).await
 }
 
 /// The link that a caller was given; the inbox has the call if it still waits.
@@ -79,14 +83,19 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
     let call = id.parse().map_err(|_| PageError::NotFound)?;
     match submit(&request, &call, &fields).await {
         Ok(done) => Ok(told::after(&request, HERE, done)),
-        Err(fault) => inbox(&request, Some((call, refused(fields, fault)?))).await,
+        Err(fault) => inbox(&request, Some((call, refused(fields, fault)?)), None).await,
     }
 }
 
 /// The inbox, with the answer that was refused if one was.
-async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState)>) -> Result<Response, PageError> {
+async fn inbox(
+    request: &SignedInRequest,
+    mut refused: Option<(CallId, FormState)>,
+    cursor: Option<String>,
+) -> Result<Response, PageError> {
     check_said_why(request, HERE)?;
-    let found = request.done("approval_list", json!({ "reason": request.reason })).await?;
+    let found = request.done("approval_list", json!({ "reason": request.reason, "cursor": cursor })).await?;
+    let next = found["next_cursor"].as_str().map(|cursor| format!("{HERE}?cursor={}", encoded(cursor)));
     let items = found["items"].as_array().map_or(&[][..], Vec::as_slice);
     let ids: Vec<String> = items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect();
     let mut asked_for = listed(request, &ids).await?;
@@ -108,7 +117,7 @@ async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState
     let waiting = waiting.collect();
     let decided = decided(request).await?;
     let frame = Frame::of("Approvals", HERE, request).await;
-    Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, trouble })).into_response())
+    Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, trouble, next })).into_response())
 }
 
 /// Why a role approves nothing, and whose does.

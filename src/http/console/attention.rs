@@ -148,7 +148,8 @@ pub async fn attention(request: &SignedInRequest, waiting: Waiting, vms: (usize,
 async fn refused_today(request: &SignedInRequest, now: Micros) -> Option<(String, String)> {
     let [today, ..] = periods(now);
     let asked = CallFilters { outcome: Some("refused".into()), from: Some(today.from.clone()), ..CallFilters::default() };
-    let search = of_agents(&asked, request).search(now, &request.http.gateway.control().catalogue).ok()?;
+    let asked = of_agents(&asked, request);
+    let search = request.http.read_typed(&request.principal, |known| asked.search(now, known)).ok()?;
     let gateway = &request.http.gateway;
     // Nobody's call is read for it, so that it is counted is no event.
     gateway.check_reader_still(&request.principal).await.ok()?;

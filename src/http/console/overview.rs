@@ -65,7 +65,8 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let found = if may_look {
         request.check_reader(Reading::Calls, None, json!({ "page": "overview" })).await?;
         let control = gateway.control();
-        let search = of_agents(&CallFilters::default(), &request).search(control.ports.clock.now(), &control.catalogue);
+        let (asked, now) = (of_agents(&CallFilters::default(), &request), control.ports.clock.now());
+        let search = request.http.read_typed(&request.principal, |known| asked.search(now, known));
         let search = search.map_err(|why| Refusal::new(Code::InternalError, why))?;
         let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
         gateway.control().ports.activity.list(query).await?.items

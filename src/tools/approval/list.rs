@@ -7,20 +7,23 @@ use serde_json::{Value, json};
 use super::{may_answer_any, may_see};
 use crate::core::approval::Approval;
 use crate::core::call::Outcome;
+use crate::core::code::Code;
 use crate::core::engagement::{REASON, WHY_STAFF_ASK, check_reason_if_any};
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
-use crate::core::principal::Side;
+use crate::core::principal::{Principal, Side};
 use crate::core::reading::Reading;
-use crate::core::redact::Sensitivity::Content;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
 use crate::core::visibility::Visibility;
-use crate::log::hold::approvals_of;
+use crate::log::hold::{APPROVALS, approval_row, approvals_of};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
+use crate::tools::page::largest;
 use crate::tools::record::{fresh, record_read};
 
 pub(super) static LIST: Operation<Args, Output> = administration("approval_list")
@@ -30,18 +33,34 @@ pub(super) static LIST: Operation<Args, Output> = administration("approval_list"
     .rest(Route::get("/approvals"))
     .run(|execution, args| Box::pin(list(execution, args)));
 
+/// Rows that are read at a time; of some of them the caller may not know.
+const ROWS: usize = 200;
+
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
+    /// Only this call.
+    #[schemars(extend("x-class" = Public))]
+    id: Option<CallId>,
     /// Why the staff asks.
     #[schemars(description = WHY_STAFF_ASK, extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
+    /// At most so many.
+    #[serde(default = "largest")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
+    limit: usize,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 64))]
+    cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
-    /// The calls that wait, oldest first, with what they would do and who may approve.
+    /// The calls that wait, with what they would do and who may approve: of each account oldest first.
     #[schemars(extend("x-class" = Content))]
     items: Vec<Waiting>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -93,31 +112,54 @@ struct Consent {
     at: Instant,
 }
 
-async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Outcome> {
+async fn list(execution: Execution, Args { id, reason, limit, cursor }: Args) -> Result<Output, Outcome> {
     check_reason_if_any(reason.as_deref())?;
     let state = fresh(&execution).await?;
-    if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
+    let who = &execution.principal;
+    let mut after = cursor.map(|cursor| row_after(who, &cursor)).transpose()?;
+    if who.side == Side::Staff && may_answer_any(&execution, &state) {
         record_read(&execution, None, Reading::Approvals, json!({ "reason": reason })).await?;
     }
-    let (store, who) = (&execution.ports.reader.store, &execution.principal);
-    let rows = match who.side {
-        Side::Staff => store.state(&["approval"]).await?,
-        Side::Customer => store.state_under(&approvals_of(&who.account)).await?,
+    let prefix = match who.side {
+        Side::Staff => APPROVALS.to_owned(),
+        Side::Customer => approvals_of(&who.account),
     };
-    let now = execution.ports.clock.now();
-    let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
-    let waiting = waiting.filter(|row| !row.is_over(now) && may_see(&execution, &state, row));
-    let visibility = Visibility::of_approver(&execution.principal, &state);
-    let mut items = Vec::new();
-    for row in waiting {
-        let Some((approval, asked)) = asked(&execution, row, &visibility).await? else { continue };
-        let approval = approval.standing(&state, now);
-        if approval.is_granted() {
-            continue;
+    let (now, visibility) = (execution.ports.clock.now(), Visibility::of_approver(who, &state));
+    let mut items: Vec<Waiting> = Vec::new();
+    loop {
+        let rows = execution.ports.reader.store.page_under(&prefix, after.as_deref(), ROWS).await?;
+        let is_last = rows.len() < ROWS;
+        after = rows.last().map(|row| row.name.clone());
+        let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
+        let is_asked = |row: &Approval| id.as_ref().is_none_or(|id| row.call == *id) && !row.is_over(now);
+        for row in waiting.filter(|row| is_asked(row) && may_see(&execution, &state, row)) {
+            let Some((approval, asked)) = asked(&execution, row, &visibility).await? else { continue };
+            let approval = approval.standing(&state, now);
+            if approval.is_granted() {
+                continue;
+            }
+            if items.len() == limit {
+                let next_cursor = items.last().map(|last| format!("{}/{}", last.account, last.id));
+                return Ok(Output { items, next_cursor });
+            }
+            items.push(to_waiting(approval, asked, &visibility, &state));
         }
-        items.push(to_waiting(approval, asked, &visibility, &state));
+        if is_last {
+            return Ok(Output { items, next_cursor: None });
+        }
     }
-    Ok(Output { items })
+}
+
+/// The row that a page goes on after: the account and the call that the one before it ended with.
+fn row_after(who: &Principal, cursor: &str) -> Result<String, Refusal> {
+    let read = |(account, call): (&str, &str)| Some((account.parse::<AccountId>().ok()?, call.parse::<CallId>().ok()?));
+    let given = cursor.split_once('/').and_then(read);
+    let given = given.filter(|(account, _)| who.side == Side::Staff || *account == who.account);
+    let (account, call) = given.ok_or_else(|| {
+        let refusal = Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out.");
+        refusal.hint("Leave it out to begin at the first page.")
+    })?;
+    Ok(approval_row(&account, &call))
 }
 
 fn to_waiting(approval: Approval, mut asked: Value, visibility: &Visibility, state: &ControlState) -> Waiting {

@@ -71,8 +71,8 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     let now = execution.ports.clock.now();
     // Scrubbed as it was typed, which is what is looked for and kept: words that are folded have lost what a secret is known by.
     let typed = ScrubbedText::of(&q.unwrap_or_default());
-    let tools = execution.ports.names_on_record();
-    let read = Search::parse_of(typed.as_str(), now, Some(&tools))
+    let read = execution
+        .read_typed(|known| Search::parse_of(typed.as_str(), now, Some(known)))
         .and_then(|search| Ok((search, Search::written_out(typed.as_str(), now)?)));
     let (search, q) = read.map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
     let visibility = visibility(&execution, &search, reason.is_some()).await?;

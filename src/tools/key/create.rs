@@ -41,13 +41,13 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Content), length(min = 1, max = 100))]
     label: String,
     /// What it may do at most. Other systems' names are understood.
-    #[schemars(extend("x-class" = Public), length(max = 40), extend("uniqueItems" = true), inner(length(min = 1, max = 40)))]
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 40), extend("uniqueItems" = true), inner(length(min = 1, max = 40)))]
     scopes: Vec<String>,
     /// The VMs it may touch; all of the account's if absent.
     #[schemars(extend("x-class" = Public), length(max = 1000), extend("uniqueItems" = true))]
     vms: Option<Vec<VmId>>,
     /// Addresses or networks it may be used from; any if absent.
-    #[schemars(extend("x-class" = Pii), length(max = 100), extend("uniqueItems" = true), inner(length(min = 1, max = 64)))]
+    #[schemars(extend("x-class" = Pii), length(min = 1, max = 100), extend("uniqueItems" = true), inner(length(min = 1, max = 64)))]
     ips: Option<Vec<String>>,
     /// It only reads.
     #[serde(default)]

@@ -19,6 +19,7 @@ use crate::log::decision_inputs::use_row;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
+use crate::tools::page::largest;
 use crate::tools::record::fresh;
 
 pub(super) static LIST: Operation<Args, Output> = administration("key_list")
@@ -36,17 +37,12 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
     /// At most so many.
-    #[serde(default = "page")]
+    #[serde(default = "largest")]
     #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
     limit: usize,
     /// next_cursor of the page before.
     #[schemars(extend("x-class" = Public))]
     cursor: Option<CredentialId>,
-}
-
-/// Ended keys are listed for ever, so that there are pages.
-fn page() -> usize {
-    200
 }
 
 #[derive(Serialize, JsonSchema)]

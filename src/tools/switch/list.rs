@@ -1,31 +1,46 @@
 //! `switch_list`: the switches in force.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::core::call::Outcome;
 use crate::core::id::{SwitchId, UserId};
-use crate::core::redact::Sensitivity::Content;
+use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::scope::Scope;
 use crate::core::switch::{Running, Switch, Target};
 use crate::tools::Execution;
-use crate::tools::declare::{Nothing, Operation, Route, administration};
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
+use crate::tools::page::{largest, page};
 use crate::tools::record::fresh;
 
-pub(super) static LIST: Operation<Nothing, Output> = administration("switch_list")
+pub(super) static LIST: Operation<Args, Output> = administration("switch_list")
     .scope(Scope::StaffSwitch)
     .stops()
     .title("List kill switches")
     .about("Lists the switches in force, with who engaged them and why.")
     .rest(Route::get("/switches"))
-    .run(|execution, _| Box::pin(list(execution)));
+    .run(|execution, args| Box::pin(list(execution, args)));
+
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// At most so many.
+    #[serde(default = "largest")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
+    limit: usize,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public))]
+    cursor: Option<SwitchId>,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     /// The switches in force, oldest first.
     #[schemars(extend("x-class" = Content))]
     items: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<SwitchId>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -65,10 +80,11 @@ struct Ramp {
     until: Instant,
 }
 
-async fn list(execution: Execution) -> Result<Output, Outcome> {
+async fn list(execution: Execution, Args { limit, cursor }: Args) -> Result<Output, Outcome> {
     let (state, now) = (fresh(&execution).await?, execution.ports.clock.now());
-    let items = state.switches_in_force(now).map(|switch| to_listed(switch, state.wish_to_release(switch, now)));
-    Ok(Output { items: items.collect() })
+    let (shown, next_cursor) = page(state.switches_in_force(now).collect(), |switch| &switch.id, limit, cursor.as_ref());
+    let items = shown.into_iter().map(|switch| to_listed(switch, state.wish_to_release(switch, now)));
+    Ok(Output { items: items.collect(), next_cursor })
 }
 
 fn to_listed(switch: &Switch, wish: Option<&UserId>) -> Listed {

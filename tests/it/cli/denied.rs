@@ -101,3 +101,28 @@ fn cli_root_is_sent_to_the_service_user_but_may_stop() {
     let stopped = answer(&[&["switch", "engage", "all", "--reason", "an incident"], &at[..]].concat());
     assert!(stopped["id"].is_string(), "{stopped}");
 }
+
+#[test]
+fn cli_doctor_finds_no_fault_in_a_port_that_the_service_alone_may_take() {
+    let dir = dir();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("open");
+    let (binary, data) = (dir.path().join("forelog"), dir.path().join("data"));
+    std::fs::copy(env!("CARGO_BIN_EXE_forelog"), &binary).expect("a copy");
+    std::fs::create_dir(&data).expect("a directory");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).expect("closed");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&binary);
+        command.args(args).args(["--data", shown(&data)]).env("FORELOG_LISTEN", "127.0.0.1:443").current_dir("/");
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.output().expect("running forelog")
+    };
+    if is_root() {
+        std::os::unix::fs::chown(&data, Some(NOBODY), Some(NOBODY)).expect("nobody's");
+    }
+    let made = run(&["account", "create", "--name", "Staff", "--email", "a@example.com", "--staff"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let looked = run(&["doctor"]);
+    assert!(looked.status.success(), "{}", text(&looked.stderr));
+}

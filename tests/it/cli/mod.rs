@@ -4,6 +4,7 @@
 
 mod data;
 mod denied;
+mod mistakes;
 mod named;
 mod said;
 mod served;

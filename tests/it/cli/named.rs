@@ -55,10 +55,10 @@ fn cli_a_name_of_nothing_or_of_several_is_refused_with_what_to_do() {
     let said = data.complaint(&["key", "create", "--account", "Nobody", "--label", "x"]);
     assert!(said.contains("there is no account \"Nobody\"") && said.contains("forelog account list"), "{said}");
     let said = data.complaint(&[&["switch", "engage", "vm:web-9"], &ENGAGE[..]].concat());
-    assert!(said.contains("there is no vm \"web-9\""), "{said}");
+    assert!(said.contains("there is no VM \"web-9\""), "{said}");
     assert_eq!(data.answer(&["switch", "list"])["items"], Value::Array(Vec::new()));
     let said = data.complaint(&["key", "create", "--account", "other@example.com", "--label", "x", "--vm", "web-1"]);
-    assert!(said.contains("there is no vm"), "{said}");
+    assert!(said.contains("there is no VM"), "{said}");
 }
 
 #[test]

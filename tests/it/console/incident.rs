@@ -220,7 +220,10 @@ async fn console_a_drill_is_made_shown_and_missed() {
     for told in ["The last drill passed", "until the first refusal", "let through under it</dt><dd class=\"count\">0<"] {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
-    assert!(page.contains("canary of a drill\u{201d} was stopped") && page.contains("by staff@example.com"), "no history: {page}");
+    assert!(
+        page.contains("canary of a drill\u{201d} was stopped") && page.contains("by staff@example.com"),
+        "no history: {page}"
+    );
     let looking = console.investigator().await;
     let overview = console.shows(&looking, "/console/", "No agent has called anything yet.").await;
     assert!(!overview.contains("<li class=\"refused\">"), "a drill is counted among what agents were refused: {overview}");

@@ -134,8 +134,8 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let line = if line.is_timed() { line } else { line.over(USUAL) };
     let at = value("at").and_then(|text| text.parse().ok()).map(Micros).filter(|at| *at <= now);
     let given = Given { line, cursor: value("cursor").cloned(), at };
-    let tools = request.http.gateway.control().catalogue.names_on_record();
-    match Search::parse_of(&given.line.to_string(), now, Some(&tools)) {
+    let line = given.line.to_string();
+    match request.http.read_typed(&request.principal, |known| Search::parse_of(&line, now, Some(known))) {
         Ok(search) => searched(&request, given, &search, now).await,
         Err(fault) => Ok(page(&blank(&request, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
     }

@@ -1,17 +1,18 @@
 //! What people type instead of ids and lists of tools: `class:exec` stands for the tools of a class, `account:name` for the
-//! account of that name. The page leads to the line that is meant, so that what is searched is what the line says.
+//! account of that name, `vm:label` and `key:label` for every VM and key of that label. The page leads to the line that is meant, so that what is searched is what the line says.
 
 use crate::core::job::Run;
 use crate::core::label::looks_like;
-use crate::core::search::Field;
+use crate::core::noun::vm::VM;
+use crate::core::search::{Field, MAX_COUNT};
 use crate::core::tool::Class;
 use crate::http::account_names::Names;
 use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
 use crate::tools::Catalogue;
 
-use super::check_names;
 use super::line::Line;
+use super::{check_named, check_names};
 
 /// Where a line with a shorthand in it leads; none if it has none.
 pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<String>, PageError> {
@@ -29,6 +30,9 @@ pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<Stri
                 return Ok(Some(format!("/console/accounts?q={}", crate::http::console::address::encoded(&name))));
             };
             items.push(format!("{}account:{id}", if without { "-" } else { "" }));
+        } else if let Some(label) = label(item) {
+            check_named(request, item).await?;
+            items.push(labelled(&label, request).unwrap_or_else(|| item.to_owned()));
         } else {
             items.push(item.to_owned());
         }
@@ -63,6 +67,40 @@ fn account_name(item: &str) -> Option<(String, bool)> {
         item.strip_prefix("-account:").map(|text| (text, true)).or_else(|| Some((item.strip_prefix("account:")?, false)))?;
     let name = text.trim_matches('"');
     (!name.is_empty() && !name.starts_with("acc_")).then(|| (name.to_owned(), without))
+}
+
+/// A VM or a key by what people call it.
+struct Label {
+    field: Field,
+    text: String,
+    without: bool,
+}
+
+/// The label in `vm:label` or `key:label`, unless it is an id.
+fn label(item: &str) -> Option<Label> {
+    let (item, without) = item.strip_prefix('-').map_or((item, false), |rest| (rest, true));
+    let (field, text) = item.split_once(':')?;
+    let (field, id) = match field {
+        "vm" => (Field::Resource(&VM), "vm_"),
+        "key" | "credential" => (Field::Credential, "key_"),
+        _ => return None,
+    };
+    let text = text.trim_matches('"');
+    (!text.is_empty() && !text.starts_with(id)).then(|| Label { field, text: text.to_owned(), without })
+}
+
+/// The condition that names every one of that label; none if there is none, or there are more than a condition names.
+fn labelled(label: &Label, request: &SignedInRequest) -> Option<String> {
+    let state = request.http.gateway.state();
+    let ids: Vec<String> = match label.field {
+        Field::Credential => {
+            let keys = state.credentials.values().filter(|row| row.label == label.text && !row.is_person());
+            keys.map(|row| row.created.credential.to_string()).collect()
+        }
+        _ => state.vms.values().filter(|row| row.label == label.text).map(|row| row.id.to_string()).collect(),
+    };
+    let sign = if label.without { "-" } else { "" };
+    (1..=MAX_COUNT).contains(&ids.len()).then(|| format!("{sign}{}:{}", label.field.name(), ids.join(",")))
 }
 
 /// The names of all accounts. They are read for a reason, and that they are is written down, once for a line.
