@@ -96,7 +96,7 @@ pub fn folded(rows: Vec<Row>) -> Vec<Row> {
         }
         match reader {
             Some(reader) if run.len() >= FOLDED => folded.push(over(run, &reader)),
-            _ => folded.append(&mut run),
+            _ => folded.extend(run),
         }
     }
     folded

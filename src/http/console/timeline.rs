@@ -157,7 +157,7 @@ fn describe_refused(refused: &Refused, state: &ControlState) -> StepText {
         facts.push(("Policy", format!("version {}: {}", refused.policy, listed(&refused.policies, "none permits it"))));
     }
     facts.push(("Epoch", refused.epoch.0.to_string()));
-    facts.extend(refused.retry_after_ms.map(|after| ("Fits again after", length(after.into()))));
+    facts.extend(refused.retry_after_ms.map(|after| ("Fits again after", length(after))));
     ("Checked and refused".into(), Chip::of(Status::Refused), facts)
 }
 
