@@ -121,7 +121,7 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
 fn check_holder(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
     match state.users.get(&made.user) {
         Some(member) if member.account == made.account && member.acting_role().is_some() => {
-            let may = member.acting_role().map(|role| role.scopes()).unwrap_or_default();
+            let may = member.acting_role().map(super::role::Role::scopes).unwrap_or_default();
             let beyond: Vec<&str> = made.scopes.difference(&may).map(|scope| scope.as_str()).collect();
             if beyond.is_empty() { Ok(()) } else { Err(beyond_the_role(&beyond)) }
         }
