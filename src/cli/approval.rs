@@ -57,13 +57,13 @@ pub struct Said {
 pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         ApprovalCommand::List => {
-            let document = call_tool(context, "approval_list", json!({})).await?;
+            let document = every_page(context).await?;
             let lines: Vec<String> = items(&document).iter().flat_map(lines).collect();
             let text: Text = if lines.is_empty() { "no call waits for approval".into() } else { lines.into() };
             Ok(Answer { document, text })
         }
         ApprovalCommand::Show { call } => {
-            let listed = call_tool(context, "approval_list", json!({})).await?;
+            let listed = call_tool(context, "approval_list", json!({ "id": call })).await?;
             let item = find(&listed, &call);
             let item = item.ok_or_else(|| CliError::Usage(format!("there is no call {call} that waits for a person")))?;
             let text = lines(&item).into();
@@ -74,6 +74,21 @@ pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, 
     }
 }
 
+/// All the calls that wait, page by page.
+async fn every_page(context: &Context) -> Result<Value, CliError> {
+    let (mut items, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let mut page = call_tool(context, "approval_list", json!({ "limit": 200, "cursor": cursor })).await?;
+        if let Value::Array(more) = page["items"].take() {
+            items.extend(more);
+        }
+        cursor = page["next_cursor"].take();
+        if cursor.is_null() {
+            return Ok(json!({ "items": items, "next_cursor": cursor }));
+        }
+    }
+}
+
 /// Answers for a call, and says what that was: what a call would do does not change while it waits.
 async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, CliError> {
     let Said { call, reason } = said;
@@ -81,7 +96,8 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
-    let [listed, mut document] = call_tools(context, [("approval_list", json!({})), ("approval_decide", body)]).await?;
+    let [listed, mut document] =
+        call_tools(context, [("approval_list", json!({ "id": call })), ("approval_decide", body)]).await?;
     let asked = find(&listed, &call);
     let mut text = asked.as_ref().map(lines).unwrap_or_default();
     text.push(match document["status"].as_str() {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::activity::Row;
+use super::address::encoded;
 use super::answer::{check_said_why, refused, submit};
 use super::approval_history::{Decided, decided, listed};
 use super::engaged::names;
@@ -21,7 +23,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::target_words::stops;
 use super::told;
-use super::who::emails;
+use super::who::{emails, key_name};
 use crate::core::id::{CallId, VmId};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
@@ -36,6 +38,8 @@ struct Approvals {
     role: Option<&'static str>,
     waiting: Vec<Waiting>,
     decided: Vec<Decided>,
+    /// Where more calls wait.
+    more: Option<String>,
     trouble: Option<String>,
 }
 
@@ -63,8 +67,14 @@ struct Waiting {
 }
 
 /// The inbox.
-pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
-    inbox(&request, None).await
+pub async fn show(request: SignedInRequest, Query(After { cursor }): Query<After>) -> Result<Response, PageError> {
+    inbox(&request, None, cursor).await
+}
+
+/// Where the inbox goes on.
+#[derive(Deserialize)]
+pub struct After {
+    cursor: Option<String>,
 }
 
 /// The link that a caller was given; the inbox has the call if it still waits.
@@ -79,14 +89,18 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
     let call = id.parse().map_err(|_| PageError::NotFound)?;
     match submit(&request, &call, &fields).await {
         Ok(done) => Ok(told::after(&request, HERE, done)),
-        Err(fault) => inbox(&request, Some((call, refused(fields, fault)?))).await,
+        Err(fault) => inbox(&request, Some((call, refused(fields, fault)?)), None).await,
     }
 }
 
 /// The inbox, with the answer that was refused if one was.
-async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState)>) -> Result<Response, PageError> {
+async fn inbox(
+    request: &SignedInRequest,
+    mut refused: Option<(CallId, FormState)>,
+    cursor: Option<String>,
+) -> Result<Response, PageError> {
     check_said_why(request, HERE)?;
-    let found = request.done("approval_list", json!({ "reason": request.reason })).await?;
+    let found = request.done("approval_list", json!({ "reason": request.reason, "cursor": cursor })).await?;
     let items = found["items"].as_array().map_or(&[][..], Vec::as_slice);
     let ids: Vec<String> = items.iter().filter_map(|item| item["id"].as_str()).map(str::to_owned).collect();
     let mut asked_for = listed(request, &ids).await?;
@@ -108,7 +122,8 @@ async fn inbox(request: &SignedInRequest, mut refused: Option<(CallId, FormState
     let waiting = waiting.collect();
     let decided = decided(request).await?;
     let frame = Frame::of("Approvals", HERE, request).await;
-    Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, trouble })).into_response())
+    let more = found["next_cursor"].as_str().map(|cursor| format!("{HERE}?cursor={}", encoded(cursor)));
+    Ok((status, page(&Approvals { frame, role: role(request), waiting, decided, more, trouble })).into_response())
 }
 
 /// Why a role approves nothing, and whose does.
@@ -156,7 +171,7 @@ fn read(request: &SignedInRequest, item: &Value, row: Option<Row>, emails: &BTre
     let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
     let tool = escape_hidden(&text("tool").unwrap_or_default());
     let heading = row.map(|row| row.act.heading(vm.as_ref().map(|vm| vm.label.as_str()))).filter(|text| !text.is_empty());
-    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
+    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(key_name);
     Waiting {
         id: text("id").unwrap_or_default(),
         what: heading.unwrap_or_else(|| tool.clone()),

@@ -11,13 +11,14 @@ use crate::core::engagement::{REASON, WHY_STAFF_ASK, check_reason_if_any};
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
-use crate::core::principal::Side;
+use crate::core::principal::{Principal, Side};
 use crate::core::reading::Reading;
-use crate::core::redact::Sensitivity::Content;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
 use crate::core::visibility::Visibility;
-use crate::log::hold::approvals_of;
+use crate::log::hold::{APPROVALS, approvals_of};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
@@ -35,13 +36,31 @@ pub(super) struct Args {
     /// Why the staff asks.
     #[schemars(description = WHY_STAFF_ASK, extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: Option<String>,
+    /// Only this call.
+    #[schemars(extend("x-class" = Public))]
+    id: Option<CallId>,
+    /// At most so many.
+    #[serde(default = "page")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
+    limit: usize,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 80))]
+    cursor: Option<String>,
+}
+
+/// Each call comes with all that it would do.
+fn page() -> usize {
+    50
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
-    /// The calls that wait, oldest first, with what they would do and who may approve.
+    /// The calls that wait, account by account, oldest first, with what they would do and who may approve.
     #[schemars(extend("x-class" = Content))]
     items: Vec<Waiting>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -93,31 +112,60 @@ struct Consent {
     at: Instant,
 }
 
-async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Outcome> {
-    check_reason_if_any(reason.as_deref())?;
+async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
+    check_reason_if_any(args.reason.as_deref())?;
     let state = fresh(&execution).await?;
-    if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
-        record_read(&execution, None, Reading::Approvals, json!({ "reason": reason })).await?;
+    let (who, limit) = (&execution.principal, args.limit);
+    if who.side == Side::Staff && may_answer_any(&execution, &state) {
+        record_read(&execution, None, Reading::Approvals, json!({ "reason": args.reason })).await?;
     }
-    let (store, who) = (&execution.ports.reader.store, &execution.principal);
-    let rows = match who.side {
-        Side::Staff => store.state(&["approval"]).await?,
-        Side::Customer => store.state_under(&approvals_of(&who.account)).await?,
-    };
-    let now = execution.ports.clock.now();
-    let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
-    let waiting = waiting.filter(|row| !row.is_over(now) && may_see(&execution, &state, row));
-    let visibility = Visibility::of_approver(&execution.principal, &state);
-    let mut items = Vec::new();
-    for row in waiting {
-        let Some((approval, asked)) = asked(&execution, row, &visibility).await? else { continue };
-        let approval = approval.standing(&state, now);
-        if approval.is_granted() {
-            continue;
+    let (prefix, mut after) = range(who, args.cursor.as_deref())?;
+    let (store, now) = (&execution.ports.reader.store, execution.ports.clock.now());
+    let visibility = Visibility::of_approver(who, &state);
+    let mut items: Vec<Waiting> = Vec::new();
+    // One more than are shown, so that nobody is told of calls that they may not see by there being a next page.
+    while items.len() <= limit {
+        let rows = store.page_under(&prefix, after.as_deref(), READ).await?;
+        let is_last = rows.len() < READ;
+        after = rows.last().map(|row| row.name.clone());
+        for row in rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok()) {
+            let is_wanted = args.id.as_ref().is_none_or(|id| *id == row.call);
+            if items.len() > limit || !is_wanted || row.is_over(now) || !may_see(&execution, &state, &row) {
+                continue;
+            }
+            let Some((approval, asked)) = asked(&execution, row, &visibility).await? else { continue };
+            let approval = approval.standing(&state, now);
+            if !approval.is_granted() {
+                items.push(to_waiting(approval, asked, &visibility, &state));
+            }
         }
-        items.push(to_waiting(approval, asked, &visibility, &state));
+        if is_last {
+            break;
+        }
     }
-    Ok(Output { items })
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| format!("{}/{}", last.account, last.id));
+    Ok(Output { items, next_cursor })
+}
+
+/// Rows that are read together.
+const READ: usize = 200;
+
+/// The rows that are listed, and after which of them: a customer's are its own, whatever its cursor names.
+fn range(who: &Principal, cursor: Option<&str>) -> Result<(String, Option<String>), Refusal> {
+    let unreadable = || Refusal::of_argument("/cursor", "pattern", "it is no next_cursor of this list");
+    let place = |text: &str| {
+        let (account, call) = text.split_once('/')?;
+        Some((account.parse::<AccountId>().ok()?, call.parse::<CallId>().ok()?))
+    };
+    let place = cursor.map(|text| place(text).ok_or_else(unreadable)).transpose()?;
+    let (prefix, of) = match who.side {
+        Side::Staff => (APPROVALS.to_owned(), place.as_ref().map(|(account, _)| account)),
+        Side::Customer => (approvals_of(&who.account), Some(&who.account)),
+    };
+    let after = place.as_ref().zip(of).map(|((_, call), account)| format!("{}{call}", approvals_of(account)));
+    Ok((prefix, after))
 }
 
 fn to_waiting(approval: Approval, mut asked: Value, visibility: &Visibility, state: &ControlState) -> Waiting {
