@@ -132,7 +132,8 @@ async fn console_exports_are_listed_in_pages_newest_first() {
 /// What would be done is shown with each call, so a list of many is many pages; no cursor leads to another account's.
 #[tokio::test(flavor = "multi_thread")]
 async fn console_calls_that_wait_are_listed_in_pages() {
-    let (console, _policies) = super::approvals::holding().await;
+    let staff_may = r#"@id("staff") permit (principal, action, resource) when { principal.side == "staff" };"#;
+    let (console, _policies) = super::approvals::holding_and(staff_may).await;
     let second = console.key_of(KeySpec::full(console.one.account.clone(), "second")).await;
     let (mut own, mut asked) = (Vec::new(), Vec::new());
     for _ in 0..28 {
@@ -140,7 +141,7 @@ async fn console_calls_that_wait_are_listed_in_pages() {
         let power = json!({ "vm_id": console.one.vm, "action": "reboot", "confirm": true });
         let held = console.call(&second, "vm_power", power).await;
         assert_eq!(held.code(), "approval_required", "{held:?}");
-        asked.push(held.header("forelog-call-id").to_owned());
+        asked.push(held.json()["error"]["details"]["operation_id"].as_str().expect("a call").to_owned());
     }
     asked.extend(own.clone());
     own.sort();
