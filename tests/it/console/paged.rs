@@ -150,8 +150,6 @@ async fn console_calls_that_wait_are_listed_in_pages() {
     let staff = console.key_of(spec).await;
     for (key, asked) in [(&staff, &asked), (&console.one.key, &own)] {
         assert_eq!(all(&console, key, "/approvals?limit=20", 20).await, *asked);
-        let page = answered(&console, key, "/approvals").await.json();
-        assert_eq!(page["items"].as_array().map(Vec::len), Some(asked.len().min(50)), "{page}");
         let last = asked.last().expect("a call");
         let one = answered(&console, key, &format!("/approvals?id={last}")).await.json();
         assert_eq!((&one["items"][0]["id"], &one["items"][1], &one["next_cursor"]), (&json!(last), &Value::Null, &Value::Null));
