@@ -22,7 +22,7 @@ use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::target_words::stops;
 use super::told;
-use super::who::emails;
+use super::who::{emails, key_name};
 use crate::core::id::{CallId, VmId};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
@@ -165,7 +165,7 @@ fn read(request: &SignedInRequest, item: &Value, row: Option<Row>, emails: &BTre
     let vm = text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id));
     let tool = escape_hidden(&text("tool").unwrap_or_default());
     let heading = row.map(|row| row.act.heading(vm.as_ref().map(|vm| vm.label.as_str()))).filter(|text| !text.is_empty());
-    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
+    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(key_name);
     Waiting {
         id: text("id").unwrap_or_default(),
         what: heading.unwrap_or_else(|| tool.clone()),
