@@ -13,7 +13,6 @@ use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CallId, Position};
-use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
 use crate::core::tool_result::ToolResult;
 use crate::core::visibility::Visibility;
@@ -49,8 +48,7 @@ impl Control {
     /// The outcome that is written at `end`, as far as it may be shown again. That `first` is a call which may be repeated here
     /// was seen when the repeat was decided; that `end` is its end is seen here.
     async fn recorded(&self, first: &CallId, status: Status, end: Position, tool: &Tool) -> Outcome {
-        let held_secret = tool.results.values().any(|class| *class == Sensitivity::Secret);
-        if status == Status::Succeeded && held_secret {
+        if status == Status::Succeeded && tool.answers_a_secret() {
             return Outcome::Failed(Refusal::new(
                 Code::AlreadyDelivered,
                 "The first call delivered a secret, which is shown once.",

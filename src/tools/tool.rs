@@ -9,7 +9,7 @@ use super::Execution;
 use super::declare::{Arguments, Route};
 use crate::core::call::Outcome;
 use crate::core::principal::Principal;
-use crate::core::redact::Classes;
+use crate::core::redact::{Classes, Sensitivity};
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::state::ControlState;
@@ -50,6 +50,12 @@ impl Tool {
     #[must_use]
     pub fn only_asks(&self, result: &Value) -> bool {
         self.asks.is_some_and(|(field, word)| result[field] == word)
+    }
+
+    /// Whether its answer has a secret, which is shown once.
+    #[must_use]
+    pub fn answers_a_secret(&self) -> bool {
+        self.results.values().any(|class| *class == Sensitivity::Secret)
     }
 
     /// Whether MCP clients may see it at all.

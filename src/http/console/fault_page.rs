@@ -15,10 +15,9 @@ use super::address::encoded;
 use super::appearance::Appearance;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
-use super::page_error::PageError;
+use super::page_error::{PageError, UnderWay};
 use super::request::SignedInRequest;
 use crate::core::code::Code;
-use crate::core::id::CallId;
 use crate::http::{Http, recheck};
 
 /// Content of an error page.
@@ -91,7 +90,7 @@ fn told(fault: PageError) -> ErrorContent {
             Code::ValidationFailed.as_str(),
         ),
         PageError::Unreadable(text) => told(400, "Invalid request", text, None, Code::ValidationFailed.as_str()),
-        PageError::UnderWay(call) => under_way(&call),
+        PageError::UnderWay(deed) => under_way(&deed),
         PageError::Refused(refusal) => {
             let hint = refusal.hint.as_deref().map(escape_hidden);
             let (status, code) = (refusal.code.status(), refusal.code.as_str());
@@ -104,12 +103,15 @@ fn told(fault: PageError) -> ErrorContent {
 }
 
 /// A deed that has not ended is neither done nor refused.
-fn under_way(call: &CallId) -> ErrorContent {
+fn under_way(UnderWay { call, has_secret }: &UnderWay) -> ErrorContent {
+    let look = "Its page shows how it ends. Look there before you send the form again.";
+    let lost =
+        if *has_secret { " A key or a link that it makes is shown nowhere any more: revoke it, and make another." } else { "" };
     ErrorContent {
         status: StatusCode::ACCEPTED.as_u16(),
         heading: "Not known yet",
         text: "The call is recorded and has not ended yet, so it is not known whether it will succeed.".to_owned(),
-        hint: Some("Its page shows how it ends. Look there before you send the form again.".to_owned()),
+        hint: Some(format!("{look}{lost}")),
         code: None,
         place: Some((format!("/console/calls/{call}"), "Open the call")),
     }
@@ -148,12 +150,16 @@ pub async fn no_such_method() -> PageError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::id::CallId;
 
     #[test]
     fn a_deed_under_way_is_not_known_yet_and_leads_to_its_call() {
-        let call: CallId = "call_01JZ0000000000000000000000".parse().expect("an id");
-        let told = told(PageError::UnderWay(call));
-        assert_eq!((told.status, told.heading, told.code), (202, "Not known yet", None));
-        assert_eq!(told.place, Some(("/console/calls/call_01JZ0000000000000000000000".into(), "Open the call")));
+        for has_secret in [false, true] {
+            let call: CallId = "call_01JZ0000000000000000000000".parse().expect("an id");
+            let told = told(PageError::UnderWay(UnderWay { call, has_secret }));
+            assert_eq!((told.status, told.heading, told.code), (202, "Not known yet", None));
+            assert_eq!(told.place, Some(("/console/calls/call_01JZ0000000000000000000000".into(), "Open the call")));
+            assert_eq!(told.hint.expect("a hint").contains("make another"), has_secret);
+        }
     }
 }

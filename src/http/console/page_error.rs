@@ -8,6 +8,15 @@ use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 
+/// A call that goes on when the page has to be answered.
+#[derive(Clone, Debug)]
+pub struct UnderWay {
+    /// The call.
+    pub call: CallId,
+    /// If it succeeds its answer has a secret, which is shown once, and so to nobody.
+    pub has_secret: bool,
+}
+
 /// Why there is no page.
 #[derive(Clone, Debug)]
 pub enum PageError {
@@ -34,7 +43,7 @@ pub enum PageError {
     /// A request that cannot be read.
     Unreadable(&'static str),
     /// The call behind a form, or behind the page, has not ended yet: nobody knows what comes of it.
-    UnderWay(CallId),
+    UnderWay(UnderWay),
     /// The decision, or a tool, said no.
     Refused(Refusal),
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::appearance::Appearance;
 use super::cookie;
-use super::page_error::PageError;
+use super::page_error::{PageError, UnderWay};
 use crate::auth::session::{Browser, Origin, SignedInUser, Token};
 use crate::control::{Reply, Request};
-use crate::core::id::{AccountId, CallId};
+use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::reading::Reading;
 use crate::core::refusal::Refusal;
@@ -79,7 +79,8 @@ impl SignedInRequest {
 
     /// The same, for who needs no more than what it answers. A call that goes on has answered nothing yet.
     pub async fn done(&self, tool: &str, args: Value) -> Result<Value, NotDone> {
-        result_of(self.call(tool, args).await)
+        let has_secret = self.http.gateway.control().catalogue.get(tool).is_some_and(|tool| tool.answers_a_secret());
+        result_of(self.call(tool, args).await, has_secret)
     }
 
     /// Leave to read the log back. Why the staff reads is written down with what it asked for.
@@ -132,23 +133,23 @@ pub enum NotDone {
     /// It was refused, or failed.
     Refused(Refusal),
     /// It goes on: nobody knows yet what comes of it.
-    UnderWay(CallId),
+    UnderWay(UnderWay),
 }
 
 impl From<NotDone> for PageError {
     fn from(not_done: NotDone) -> Self {
         match not_done {
             NotDone::Refused(refusal) => refusal.into(),
-            NotDone::UnderWay(call) => Self::UnderWay(call),
+            NotDone::UnderWay(under_way) => Self::UnderWay(under_way),
         }
     }
 }
 
-fn result_of(reply: Reply) -> Result<Value, NotDone> {
+fn result_of(reply: Reply, has_secret: bool) -> Result<Value, NotDone> {
     match reply {
         Reply::Done { result, .. } => Ok(result),
         Reply::Failed { refusal, .. } => Err(NotDone::Refused(refusal)),
-        Reply::Running { call, .. } => Err(NotDone::UnderWay(call)),
+        Reply::Running { call, .. } => Err(NotDone::UnderWay(UnderWay { call, has_secret })),
     }
 }
 
@@ -235,14 +236,15 @@ impl FromRequestParts<Arc<Http>> for AnonymousRequest {
 mod tests {
     use super::*;
     use crate::core::call::Status;
+    use crate::core::id::CallId;
 
     #[test]
     fn a_call_that_goes_on_is_never_told_as_done() {
         let call: CallId = "call_01JZ0000000000000000000000".parse().expect("an id");
         let running = Reply::Running { call: call.clone(), status: Status::Running, command: false };
-        let told = PageError::from(result_of(running).expect_err("nothing is done"));
-        assert!(matches!(&told, PageError::UnderWay(of) if *of == call), "{told:?}");
-        let done = result_of(Reply::Done { call, result: serde_json::json!({ "id": 1 }) });
+        let told = PageError::from(result_of(running, true).expect_err("nothing is done"));
+        assert!(matches!(&told, PageError::UnderWay(of) if of.call == call && of.has_secret), "{told:?}");
+        let done = result_of(Reply::Done { call, result: serde_json::json!({ "id": 1 }) }, false);
         assert_eq!(done.ok(), Some(serde_json::json!({ "id": 1 })));
     }
 }
