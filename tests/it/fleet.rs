@@ -162,7 +162,7 @@ async fn fleet_a_session_is_of_its_node_and_of_its_key() {
 /// Serves on for so long after it was told to stop.
 const DRAINING: &str = "FORELOG_DRAIN_MS=2500 exec \"$0\" \"$@\"";
 
-/// What a load balancer believes: who answered 200 when it last asked.
+/// What a load balancer believes: who answered 200 when it last asked. If nobody did, whoever did before: somewhere it has to send.
 async fn balance(addresses: Arc<Mutex<Vec<Option<String>>>>, ready: Arc<Mutex<Vec<String>>>, stop: CancellationToken) {
     let client = client();
     while !stop.is_cancelled() {
@@ -174,7 +174,9 @@ async fn balance(addresses: Arc<Mutex<Vec<Option<String>>>>, ready: Arc<Mutex<Ve
                 found.push(address);
             }
         }
-        *ready.lock().expect("the ready ones") = found;
+        if !found.is_empty() {
+            *ready.lock().expect("the ready ones") = found;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
