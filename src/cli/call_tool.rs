@@ -39,7 +39,6 @@ pub(super) async fn call_pages(context: &Context, tool: &str) -> Result<Value, C
 }
 
 async fn start(context: &Context) -> Result<Node, CliError> {
-    context.api_key()?;
     drop(context.local_admin().await?.close().await);
     Ok(Node::start(&context.config, None, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?)
 }
