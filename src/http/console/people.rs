@@ -73,6 +73,7 @@ struct One {
     may_give_role: bool,
     back: String,
     roles: Vec<Choice>,
+    draft: FormState,
     sessions: Vec<Row>,
     sessions_end: String,
 }
@@ -230,22 +231,31 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(Person, AccountId
 
 /// One person: their role, their sessions, and the way out.
 pub async fn one(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
-    let (person, account) = found(&request, &id).await?;
+    of_one(&request, &id, FormState::default()).await
+}
+
+async fn of_one(request: &SignedInRequest, id: &str, draft: FormState) -> Result<Response, PageError> {
+    let (person, account) = found(request, id).await?;
     let listed = request.done("session_list", json!({ "user": id })).await?;
-    Ok(page(&One {
-        frame: Frame::of(person.email.clone(), HERE, &request).await,
-        may_give_role: !person.is_self && may_let_in(&request, &account),
-        roles: roles(&request, &account, Some(&person.role)),
-        back: list_of(&request, &account),
-        sessions: rows(&request, &listed),
+    let status = draft.status();
+    let shown = page(&One {
+        frame: Frame::of(person.email.clone(), HERE, request).await,
+        may_give_role: !person.is_self && may_let_in(request, &account),
+        roles: roles(request, &account, Some(&person.role)),
+        back: list_of(request, &account),
+        sessions: rows(request, &listed),
         sessions_end: format!("{HERE}/{id}/sessions/end"),
         person,
-    }))
+        draft,
+    });
+    Ok((status, shown).into_response())
 }
 
 /// Gives a person another role.
 pub async fn set_role(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    request.done("person_role_set", json!({ "id": id, "role": fields.text("role") })).await?;
+    if let Err(fault) = request.done("person_role_set", json!({ "id": id, "role": fields.text("role") })).await {
+        return of_one(&request, &id, FormState::of(fields, fault.into(), "role", &ARGUMENTS)?).await;
+    }
     Ok(told::after(&request, &format!("{HERE}/{}", encoded(&id)), "Role changed. All sessions of the person have ended."))
 }
 

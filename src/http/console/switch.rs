@@ -53,7 +53,10 @@ struct One {
 }
 
 /// What the arguments of `switch_release` come from.
-const ARGUMENTS: [Argument; 1] = [Argument { name: "reason", field: "reason", takes: "Give a reason of 1 to 500 characters." }];
+const TAKES: &str = "Give a reason of 1 to 500 characters.";
+const ARGUMENTS: [Argument; 1] = [Argument { name: "reason", field: "reason", takes: TAKES }];
+/// Those of the form that stops once more: two forms of a page have no field of one name.
+const AGAIN: [Argument; 1] = [Argument { name: "reason", field: "again", takes: TAKES }];
 
 /// What changes from second to second.
 #[derive(Template)]
@@ -174,13 +177,16 @@ pub async fn release(Path(id): Path<String>, Posted { request, fields }: Posted)
 pub async fn stop_again(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     may_read(&request)?;
     let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
-    let mut args = json!({ "target": switch.target, "reason": fields.text("reason"), "running": switch.running });
-    for (name, text) in [("message", switch.message), ("incident", switch.incident)] {
+    let mut args = json!({ "target": switch.target, "reason": fields.text("again"), "running": switch.running });
+    for (name, text) in [("message", &switch.message), ("incident", &switch.incident)] {
         if let Some(text) = text {
             args[name] = json!(text);
         }
     }
-    let engaged = request.done("switch_engage", args).await?;
+    let engaged = match request.done("switch_engage", args).await {
+        Ok(engaged) => engaged,
+        Err(fault) => return one(&request, switch.id, FormState::of(fields, fault.into(), "again", &AGAIN)?).await,
+    };
     Ok(back(&request, engaged["id"].as_str().unwrap_or(&id), "Switch engaged. All keys are stopped again."))
 }
 

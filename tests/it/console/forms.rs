@@ -53,6 +53,11 @@ async fn console_a_refused_form_keeps_what_was_typed_beside_what_is_wrong() {
     for kept in ["value=\"not an address\"", "id=\"fault-email\"", "<option value=\"owner\" selected>"] {
         assert!(refused.text.contains(kept), "{kept} is lost: {}", refused.text);
     }
+
+    let member = console.hire(&console.one.account, "member").await;
+    let refused = owner.submit(&format!("/console/people/{}/role", member.user), &[("role", "emperor")]).await;
+    assert!(refused.status.is_client_error() && refused.text.contains("id=\"fault-role\""), "{refused:?}");
+    assert!(refused.text.contains("<option value=\"member\" selected>"), "the role that the person has: {refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,7 +137,9 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
 
     console.clock.pass(Duration::from_millis(after));
     assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK, "its turn has come");
-    let again = led_to(&other.submit(&format!("{path}/again"), &[("reason", "it begins again")]).await);
+    let blank = other.submit(&format!("{path}/again"), &[("again", " ")]).await;
+    assert!(blank.status.is_client_error() && blank.text.contains("id=\"fault-again\""), "{blank:?}");
+    let again = led_to(&other.submit(&format!("{path}/again"), &[("again", "it begins again")]).await);
     assert_ne!(again, path);
     assert_eq!(console.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
     assert!(other.page(&again).await.contains("it begins again"));
