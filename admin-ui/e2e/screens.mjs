@@ -17,9 +17,9 @@ const call = async (tool, args, key = demo.customer.api_key) => {
 };
 
 await call('vm_list', {});
-await call('vm_exec', { vm_id: vm, command: 'df -h' });
+await call('vm_exec', { vm_id: vm, command: 'uptime' });
 await call('vm_exec_set', { vm_id: vm, enabled: true, confirmation: `ENABLE MCP EXEC ${vm}` });
-await call('vm_exec', { vm_id: vm, command: 'df -h' });
+await call('vm_exec', { vm_id: vm, command: 'uptime' });
 await call('vm_power', { vm_id: vm, action: 'reboot' });
 const power = await call('vm_power', { vm_id: vm, action: 'reboot', confirm: true });
 for (const { id } of demo.vms) await call('vm_get', { vm_id: id });
