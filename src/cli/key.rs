@@ -12,10 +12,12 @@ use super::time::format_time;
 use super::{Answer, CliError, Context};
 use crate::app::local_admin::LocalAdmin;
 use crate::app::registry::{KeySpec, NewKey, RevokedKey};
+use crate::core::event::CredentialCreated;
 use crate::core::lineage::alive;
 use crate::core::rotation_checks::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
+use crate::core::visible::counted;
 
 const CREATE: &str = "\
 Examples:
@@ -176,9 +178,15 @@ fn line(row: &Credential, is_alive: bool) -> [String; 6] {
         (None, _) => "live".into(),
     };
     let made = &row.created;
-    let access = if made.read_only { "read-only" } else { "its scopes" };
     let (id, prefix) = (made.credential.to_string(), format!("{}…", made.prefix));
-    [id, prefix, made.account.to_string(), row.label.clone(), end, access.into()]
+    [id, prefix, made.account.to_string(), row.label.clone(), end, access(made)]
+}
+
+/// How much a key may do; which scopes these are is in the document.
+fn access(made: &CredentialCreated) -> String {
+    let vms = made.vms.as_ref().map(|vms| counted(vms.len(), "VM"));
+    let narrowed = made.read_only.then(|| "read-only".to_owned()).into_iter().chain(vms);
+    std::iter::once(counted(made.scopes.len(), "scope")).chain(narrowed).collect::<Vec<_>>().join(", ")
 }
 
 /// The key's row without its hash.

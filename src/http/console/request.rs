@@ -26,6 +26,7 @@ use crate::http::caller::user_agent;
 use crate::http::ingress::{ClientAddress, host};
 use crate::http::recheck::Reader;
 use crate::http::throttle::network;
+use crate::tools::Tool;
 
 /// How long a page waits for what its form asked for, so that it can say what came of it, though agents be given less.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -79,7 +80,7 @@ impl SignedInRequest {
 
     /// The same, for who needs no more than what it answers. A call that goes on has answered nothing yet.
     pub async fn done(&self, tool: &str, args: Value) -> Result<Value, NotDone> {
-        let has_secret = self.http.gateway.control().catalogue.get(tool).is_some_and(|tool| tool.answers_a_secret());
+        let has_secret = self.http.gateway.control().catalogue.get(tool).is_some_and(Tool::answers_a_secret);
         result_of(self.call(tool, args).await, has_secret)
     }
 
