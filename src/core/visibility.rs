@@ -12,7 +12,7 @@ use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::principal::{Principal, Side};
 use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
-use super::search::Field;
+use super::search::{Field, Known};
 use super::state::{ControlState, Credential, Vm};
 use super::switch::{Switch, Target};
 
@@ -198,6 +198,11 @@ impl Visibility {
             Self::Account(account) => Box::new(state.keys_of(account)),
             Self::Key { key, .. } => Box::new(key.iter().filter_map(|id| state.credentials.get(id)).filter(|row| self.key(row))),
         }
+    }
+
+    /// Reads what such a reader has typed, held against the tools that there are and the labels that it sees.
+    pub fn read_typed<T>(&self, tools: &[&'static str], state: &ControlState, read: impl FnOnce(Known<'_>) -> T) -> T {
+        read(Known { tools, ids: &|field, label| self.labelled(field, label, state) })
     }
 
     /// The ids of what it sees that people call so: VMs and keys by their label.

@@ -74,8 +74,7 @@ impl Http {
     /// Reads what this reader has typed, held against the tools that there are and the labels that they may see.
     pub fn read_typed<T>(&self, who: &Principal, read: impl FnOnce(Known<'_>) -> T) -> T {
         let state = self.gateway.state();
-        let (visibility, tools) = (Visibility::own(who, &state), self.gateway.control().catalogue.names_on_record());
-        read(Known { tools: &tools, ids: &|field, label| visibility.labelled(field, label, &state) })
+        Visibility::own(who, &state).read_typed(&self.gateway.control().catalogue.names_on_record(), &state, read)
     }
 }
 

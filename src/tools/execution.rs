@@ -89,9 +89,8 @@ impl Execution {
 
     /// Reads what the caller has typed, held against the tools that there are and the labels that they may see.
     pub fn read_typed<T>(&self, read: impl FnOnce(Known<'_>) -> T) -> T {
-        let (state, tools) = (self.state(), self.ports.names_on_record());
-        let visibility = Visibility::own(&self.principal, &state);
-        read(Known { tools: &tools, ids: &|field, label| visibility.labelled(field, label, &state) })
+        let state = self.state();
+        Visibility::own(&self.principal, &state).read_typed(&self.ports.names_on_record(), &state, read)
     }
 
     /// The provider of what the call is about.

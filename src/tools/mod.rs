@@ -21,7 +21,7 @@ mod node_slots;
 mod normalize;
 mod operation;
 mod outcome;
-mod page;
+pub mod page;
 mod panic;
 mod person;
 mod policy;

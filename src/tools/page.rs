@@ -1,4 +1,4 @@
-//! Pages of a list that is in memory whole, by the ids of what it lists, oldest first.
+//! Pages of a list that is in memory whole, by the ids of what it lists.
 //!
 //! INVARIANT: a page begins after the id that the one before it ended with, whether that is still there or not.
 
@@ -7,14 +7,19 @@ pub fn largest() -> usize {
     200
 }
 
-/// The page after `cursor`, and where the next one begins, if there is one.
+/// The page after `cursor`, oldest first, and where the next one begins, if there is one.
 pub fn page<T, I: Ord + Clone>(mut all: Vec<T>, id: impl Fn(&T) -> &I, limit: usize, cursor: Option<&I>) -> (Vec<T>, Option<I>) {
-    all.retain(|row| cursor.is_none_or(|cursor| id(row) > cursor));
     all.sort_by(|one, other| id(one).cmp(id(other)));
-    let more = all.len() > limit;
-    all.truncate(limit);
-    let next = all.last().filter(|_| more).map(|row| id(row).clone());
-    (all, next)
+    cut(all.into_iter().filter(|row| cursor.is_none_or(|cursor| id(row) > cursor)), &id, limit)
+}
+
+/// The first of what is left, in the order in which it comes, and the id that the next page goes on after, if there is one.
+pub fn cut<T, I: Clone>(left: impl Iterator<Item = T>, id: impl Fn(&T) -> &I, limit: usize) -> (Vec<T>, Option<I>) {
+    let mut page: Vec<T> = left.take(limit.saturating_add(1)).collect();
+    let is_cut = page.len() > limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| is_cut).map(|row| id(row).clone());
+    (page, next)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
 use crate::core::visible::capitalized;
+use crate::tools::page::cut;
 
 const HERE: &str = "/console/keys";
 
@@ -140,11 +141,9 @@ async fn list(request: &SignedInRequest, draft: FormState, Older { before }: Old
     let own: Vec<&Credential> = state.keys_of(account).filter(|row| visibility.key(row) && row.created.role.is_none()).collect();
     let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
-    let is_older = |row: &&&Credential| before.as_deref().is_none_or(|before| row.created.credential.as_str() < before);
-    let mut ended: Vec<&Credential> = over.iter().filter(is_older).take(MAX_ENDED + 1).copied().collect();
-    let is_cut = ended.len() > MAX_ENDED;
-    ended.truncate(MAX_ENDED);
-    let older = ended.last().filter(|_| is_cut).map(|row| format!("{HERE}?before={}#ended", row.created.credential));
+    let is_older = |row: &&Credential| before.as_deref().is_none_or(|before| row.created.credential.as_str() < before);
+    let (ended, next) = cut(over.iter().copied().filter(is_older), |row| &row.created.credential, MAX_ENDED);
+    let older = next.map(|last| format!("{HERE}?before={last}#ended"));
     let uses = uses(request, &[&live[..], &ended].concat()).await?;
     let vms = visibility.vms(&state);
     let status = draft.status();

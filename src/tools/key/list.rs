@@ -19,7 +19,7 @@ use crate::log::decision_inputs::use_row;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
-use crate::tools::page::largest;
+use crate::tools::page::{cut, largest};
 use crate::tools::record::fresh;
 
 pub(super) static LIST: Operation<Args, Output> = administration("key_list")
@@ -82,10 +82,7 @@ async fn list(execution: Execution, Args { account, limit, cursor }: Args) -> Re
         None => Box::new(state.credentials.values().filter(|row| administers(&row.created.account))),
     };
     let is_older = |row: &&Credential| cursor.as_ref().is_none_or(|cursor| row.created.credential < *cursor);
-    let mut listed: Vec<&Credential> = keys.rev().filter(is_older).take(limit + 1).collect();
-    let more = listed.len() > limit;
-    listed.truncate(limit);
-    let next_cursor = listed.last().filter(|_| more).map(|row| row.created.credential.clone());
+    let (listed, next_cursor) = cut(keys.rev().filter(is_older), |row| &row.created.credential, limit);
     let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
         let used = counts.get(&use_row(&row.created.credential)).copied().unwrap_or_default();

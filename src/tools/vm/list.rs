@@ -7,9 +7,11 @@ use crate::core::call::Outcome;
 use crate::core::id::VmId;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
+use crate::core::state::Vm;
 use crate::core::tool::ProviderAccess;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, reading};
+use crate::tools::page::cut;
 use crate::tools::vm::fleet::{self, Shown};
 
 pub(super) static LIST: Operation<Args, Output> = reading("vm_list")
@@ -44,11 +46,8 @@ pub(super) struct Output {
 }
 
 async fn list(execution: Execution, Args { limit, cursor }: Args) -> Result<Output, Outcome> {
-    let mut own = fleet::visible(&execution);
-    own.retain(|vm| cursor.as_ref().is_none_or(|cursor| vm.id > *cursor));
-    let more = own.len() > limit;
-    own.truncate(limit);
+    let is_left = |vm: &Vm| cursor.as_ref().is_none_or(|cursor| vm.id > *cursor);
+    let (own, next_cursor) = cut(fleet::visible(&execution).into_iter().filter(is_left), |vm| &vm.id, limit);
     let items = fleet::look(&execution, &own).await?.into_iter().map(Shown::from).collect();
-    let next_cursor = own.pop().filter(|_| more).map(|vm| vm.id);
     Ok(Output { items, next_cursor })
 }

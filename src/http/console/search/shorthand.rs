@@ -93,10 +93,8 @@ fn label(item: &str) -> Option<Label> {
 fn labelled(label: &Label, request: &SignedInRequest) -> Option<String> {
     let state = request.http.gateway.state();
     let ids: Vec<String> = match label.field {
-        Field::Credential => {
-            let keys = state.credentials.values().filter(|row| row.label == label.text && !row.is_person());
-            keys.map(|row| row.created.credential.to_string()).collect()
-        }
+        Field::Credential => request.visibility().labelled(label.field, &label.text, &state),
+        // Of every account: a reader's own labels are looked for in the reader's account alone.
         _ => state.vms.values().filter(|row| row.label == label.text).map(|row| row.id.to_string()).collect(),
     };
     let sign = if label.without { "-" } else { "" };
